@@ -1,0 +1,94 @@
+# drbdnfs: build, checks, package and lab. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# drbdnfs.spec is the one place that states the version.
+VERSION := $(shell sed -n 's/^Version: *//p' drbdnfs.spec)
+COMMIT := $(shell git describe --always --dirty --exclude '*' 2>/dev/null || true)
+MODULE := github.com/spacei/drbdnfs
+LDFLAGS := -s -w -X $(MODULE)/pkg/version.number=$(VERSION) -X $(MODULE)/pkg/version.commit=$(COMMIT)
+BINARIES := ocf-drbdnfs drbdnfs drbdnfsd
+
+STAGE := scripts/stage
+TOOLS := bin/tools
+FUZZTIME ?= 10s
+
+##@ Every day
+.PHONY: help build check fmt
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the three binaries into bin/ (static, stripped)
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o bin/ $(BINARIES:%=./cmd/%)
+
+check: ## The quick loop: format, vet, lint, race tests, tidy, meta-data, scripts (under 2 minutes)
+	@scripts/install-deps check
+	@$(STAGE) "lint tools" $(MAKE) tools
+	@$(STAGE) "format" $(MAKE) check-fmt
+	@$(STAGE) "go vet" go vet ./...
+	@$(STAGE) "lint" $(MAKE) lint
+	@$(STAGE) "unit tests" go test -race -vet=off -timeout 5m ./...
+	@$(STAGE) "go mod tidy" $(MAKE) check-tidy
+	@$(STAGE) "agent" $(MAKE) check-agent
+	@$(STAGE) "scripts and XML" $(MAKE) check-files
+
+fmt: tools ## Format the Go code
+	@$(TOOLS)/gofumpt -w cmd ocf pkg test tools
+
+##@ The whole
+.PHONY: test rpm demo bench fuzz clean
+test: ## Everything on a fresh Debian 12 machine as root: check, package, lab
+	@scripts/test
+
+rpm: ## Build the RPM and the source RPM for EL8 into dist/
+	@scripts/install-deps rpm
+	@scripts/build-rpm dist
+
+check-rpm: ## Check the built RPM: contents, dependencies, scriptlets, rpmlint, reproducibility
+	@scripts/install-deps rpm
+	@scripts/check-rpm dist
+
+demo: rpm ## Bring the lab up, kill the active node under load, show what the client saw
+	@scripts/lab demo
+
+bench: ## Run the Go benchmarks
+	@go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## Run every fuzz test for FUZZTIME (10s)
+	@scripts/fuzz "$(FUZZTIME)"
+
+clean: ## Remove what make built (the lab's images stay: scripts/lab down)
+	@rm -rf bin dist
+
+# The parts of check.
+.PHONY: tools check-fmt lint check-tidy check-agent check-files check-rpm
+
+# Pinned by tools/go.mod, a module of its own: the project does not depend on
+# what checks it. Go's build cache keeps them between runs.
+tools:
+	@go build -C tools -o ../$(TOOLS)/ ./lint mvdan.cc/gofumpt github.com/mgechev/revive
+
+check-fmt: tools
+	@out=$$($(TOOLS)/gofumpt -d cmd ocf pkg test tools) && [ -z "$$out" ] || \
+		{ echo "$$out"; echo "make fmt puts this right"; exit 1; }
+
+lint: tools
+	@$(TOOLS)/lint ./...
+	@$(TOOLS)/revive -config revive.toml -formatter plain ./...
+	@out=$$(go fix -diff ./...) && [ -z "$$out" ] || { echo "$$out"; echo "go fix ./... puts this right"; exit 1; }
+
+check-tidy:
+	@go mod tidy -diff
+	@go -C tools mod tidy -diff
+
+check-agent: build
+	@scripts/check-agent bin/ocf-drbdnfs
+
+check-files:
+	@shellcheck -x .ci/run $$(grep -lE '^#!/bin/(ba)?sh' scripts/*)
+	@xmllint --noout packaging/rpm/firewalld/*.xml

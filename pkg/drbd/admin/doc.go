@@ -1,0 +1,17 @@
+// Package admin runs DRBD's own tools: it builds the argument list, reads the
+// result, and names the failures that callers tell apart. It keeps no state,
+// decides nothing and repeats nothing.
+//
+//	a := admin.New(host.New(log))
+//	r, err := a.Status(ctx, "res0")
+//	if errors.Is(err, admin.ErrUnknownResource) {
+//		err = a.Up(ctx, "res0")
+//	}
+//	err = a.Promote(ctx, r)
+//
+// drbdsetup loads the kernel module when /proc/drbd is missing, which a probe
+// must not do. So every verb but Up looks at /proc/drbd first.
+//
+// It is used by the OCF agent and by the health daemon. What it does not do:
+// read or write DRBD's configuration, or resolve a split brain.
+package admin

@@ -1,0 +1,273 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/spacei/drbdnfs/pkg/drbd"
+	"github.com/spacei/drbdnfs/pkg/drbd/admin"
+	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/nfs"
+)
+
+// downStages is the demotion, in order: the reverse of upStages, except that
+// rpc.statd ends before the server's threads. When lockd shuts down it tells
+// rpc.statd to forget its clients, and they would never be told to reclaim.
+func (g *Group) downStages() []Stage {
+	return []Stage{
+		{{"peers", g.savePeersBestEffort}},
+		{{"block", g.block.Ensure}},
+		{{"announce", g.stopAnnouncing}, {"address", g.vips.Stop}, {"notify", g.stopNotifying}, {"statd", g.daemons.StopStatd}},
+		{{"nfsd", g.stopServer}},
+		{{"daemons", g.daemons.Stop}, {"caches", g.flushCaches}, {"sockets", g.destroySockets}},
+		{{"state", g.stateToLocal}},
+		{{"umount", g.unmountVolume}},
+		{{"secondary", g.becomeSecondary}},
+		{{"unblock", g.block.Remove}},
+	}
+}
+
+// StepNames lists the steps of "promote" and "demote" in order.
+func (g *Group) StepNames(action string) []string {
+	stages := g.upStages()
+	if action == "demote" {
+		stages = g.downStages()
+	}
+	var names []string
+	for _, st := range stages {
+		for _, s := range st {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// Down demotes the group from whatever state it is in and ends with DRBD
+// Secondary or down and nothing of the group left on the node. It is
+// idempotent. Every step is tried even when an earlier one failed, and the
+// errors are joined, the first failure first.
+//
+// While DRBD holds back I/O, an unmount would hang where no signal reaches it.
+// Down then makes DRBD 9 fail that I/O first, or, where that is not possible
+// (8.4, or a fence handler has not answered yet), does nothing and says so:
+// only fencing this node helps.
+func (g *Group) Down(ctx context.Context) error {
+	r, err := g.Status(ctx)
+	if err != nil {
+		g.log.Error("DRBD does not answer, going on without it", "err", err)
+	}
+	if err := g.unfreeze(ctx, r); err != nil {
+		return err
+	}
+	g.rememberDevice(r)
+	g.seen = r
+	return g.runStages(ctx, "demote", g.downStages(), true)
+}
+
+// DRBDUp reports whether DRBD was up when it was last looked at.
+func (g *Group) DRBDUp() bool { return g.seen != nil }
+
+// unfreeze makes sure that nothing below waits for suspended I/O.
+func (g *Group) unfreeze(ctx context.Context, r *drbd.Resource) error {
+	if r == nil || r.Suspended.None() {
+		return nil
+	}
+	if r.Suspended.Has(drbd.SuspendedQuorum) || r.Suspended.Has(drbd.SuspendedNoData) {
+		err := g.drbd.DemoteForce(ctx, r)
+		if err == nil {
+			g.log.Error("suspended I/O was ended with errors", "resource", g.cfg.Resource, "suspended", string(r.Suspended))
+			return nil
+		}
+		return fmt.Errorf("fence this node: DRBD I/O is suspended (%s): %w", r.Suspended, err)
+	}
+	return fmt.Errorf("fence this node: DRBD I/O is suspended (%s), an umount would hang", r.Suspended)
+}
+
+func (g *Group) rememberDevice(r *drbd.Resource) {
+	if d := g.device(r); d != "" {
+		g.record.Device = d
+	}
+}
+
+// savePeersBestEffort saves the connections right before they are cut.
+func (g *Group) savePeersBestEffort(ctx context.Context) error {
+	if err := g.SavePeers(ctx); err != nil {
+		g.log.Warn("clients reconnect by their own timers", "err", err)
+	}
+	return nil
+}
+
+// SavePeers writes the established client connections to the volume, for the
+// node that serves next. Without a volume under /var/lib/nfs it does nothing; an
+// empty list does not replace one, since the clients of a server that was cut
+// off are just those that will need a tickle.
+func (g *Group) SavePeers(ctx context.Context) error {
+	place, err := g.state.Place()
+	if err != nil || place != nfs.PlaceVolume {
+		return err
+	}
+	list, err := g.peers.Collect(ctx)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return g.sys.WriteFileAtomic("peers.save", g.peersPath(), list.Text(), 0o600)
+}
+
+// seenPeersPath holds the connections that were saved last, to see a change
+// without reading the volume.
+func (g *Group) seenPeersPath() string { return RunDir + "/" + g.cfg.Instance + ".peers" }
+
+// SavePeersOnChange starts the saving of the connections in the background when
+// they differ from what was saved last. It writes nothing to the volume itself
+// and never waits for it: a monitor must answer while the volume does not.
+func (g *Group) SavePeersOnChange(ctx context.Context) error {
+	list, err := g.peers.Collect(ctx)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	text := list.Text()
+	if seen, err := g.sys.ReadFile(g.seenPeersPath()); err == nil && string(seen) == string(text) {
+		return nil
+	}
+	err = g.sys.StartTransient(ctx, "peers.start", host.Unit{
+		Name:        peersUnit,
+		Description: "drbdnfs: save the client connections of " + g.cfg.Instance,
+		Commands:    [][]string{{g.program, "save-peers", g.cfg.Instance}},
+		Before:      []string{nfs.PacemakerUnit}, NoWait: true,
+	})
+	if err != nil {
+		return err
+	}
+	return g.sys.WriteFileAtomic("peers.seen", g.seenPeersPath(), text, 0o600)
+}
+
+// stopAnnouncing ends what the agent started in the background.
+func (g *Group) stopAnnouncing(context.Context) error {
+	err := g.endProcesses(announceUnit, peersUnit)
+	return errors.Join(err, g.sys.Remove("peers.seen", g.seenPeersPath()))
+}
+
+func (g *Group) stopNotifying(context.Context) error {
+	var units []string
+	for i := range g.cfg.VIPs {
+		units = append(units, fmt.Sprintf(nfs.NotifyUnit, i))
+	}
+	return g.endProcesses(units...)
+}
+
+// endProcesses tells the processes of units to end and does not wait: their
+// units end with them, and an unmount waits for what still has a file open.
+// Asking systemd would take longer than all of this.
+func (g *Group) endProcesses(units ...string) error {
+	var errs []error
+	for _, u := range units {
+		for _, pid := range g.sys.UnitProcesses(u) {
+			errs = append(errs, g.sys.Signal("unit.end", pid, syscall.SIGTERM))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// stopServer ends the threads, if they are ours.
+func (g *Group) stopServer(ctx context.Context) error {
+	if !g.record.NFSD {
+		return nil
+	}
+	if err := g.server.Stop(ctx); err != nil {
+		return err
+	}
+	return g.noteNFSD(false)
+}
+
+// flushCaches empties the kernel's export caches, which hold references to the
+// file system. Locks, opens and delegations ended with the threads.
+func (g *Group) flushCaches(context.Context) error {
+	if n, err := g.server.Threads(); err == nil && n > 0 {
+		return nil // somebody else's server: its locks and caches are not ours
+	}
+	if err := g.server.FlushCaches(time.Now()); err != nil {
+		g.log.Warn("flush export caches", "err", err)
+	}
+	return nil
+}
+
+// destroySockets ends connections of clients to the addresses, so that none
+// answers when the addresses come back.
+func (g *Group) destroySockets(ctx context.Context) error {
+	n, err := g.peers.Destroy(ctx)
+	if errors.Is(err, host.ErrNoSockDestroy) {
+		g.log.Warn("old connections stay until they time out", "err", err)
+		return nil
+	}
+	if n > 0 {
+		g.log.Info("connections ended", "connections", n)
+	}
+	return err
+}
+
+// stateToLocal switches /var/lib/nfs back to the node's own copy. A path that
+// is not ours is left as it is: it does not keep the volume busy.
+func (g *Group) stateToLocal(context.Context) error {
+	place, err := g.state.Place()
+	if err != nil || (place != nfs.PlaceVolume && place != nfs.PlaceMissing) {
+		return err
+	}
+	return g.state.ToLocal()
+}
+
+// umountReserve is the part of the remaining time that unmounting leaves for
+// the steps after it.
+const umountReserve = 0.25
+
+func (g *Group) unmountVolume(ctx context.Context) error {
+	if g.record.Device == "" {
+		return nil // never promoted here
+	}
+	ctx, cancel := withShare(ctx, 1-umountReserve)
+	defer cancel()
+	return g.filesystem(g.record.Device).Stop(ctx)
+}
+
+const (
+	// secondaryPoll is how often a device that is held open is tried again.
+	secondaryPoll = 100 * time.Millisecond
+	// secondaryPatience is how long udev, blkid or a scan may hold it.
+	secondaryPatience = 10 * time.Second
+)
+
+// becomeSecondary makes DRBD Secondary, if it is up at all, and remembers
+// which of the two it is.
+func (g *Group) becomeSecondary(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, secondaryPatience)
+	defer cancel()
+	r, err := g.seen, error(nil) // what Down saw spares a look
+	for {
+		if r == nil {
+			r, err = g.Status(ctx)
+			g.seen = r
+		}
+		if err == nil && r == nil {
+			return nil
+		}
+		if err == nil {
+			if err = g.drbd.Demote(ctx, r); err == nil {
+				return nil
+			}
+		}
+		r = nil
+		if !errors.Is(err, admin.ErrHeldOpen) {
+			return fmt.Errorf("%s: %w", admin.Reason(err), err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("look for holders of %s in /sys/block: %w", g.record.Device, err)
+		case <-time.After(secondaryPoll):
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Step is one named piece of bringing the group up or down.
+type Step struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Stage is a set of steps that need nothing of each other and run at once.
+type Stage []Step
+
+// Boundary is called before and after each step. Tests end the process there.
+type Boundary func(action, step, when string)
+
+// names joins the steps' names for records and logs.
+func (s Stage) names() string {
+	out := make([]string, len(s))
+	for i, st := range s {
+		out[i] = st.Name
+	}
+	return strings.Join(out, "+")
+}
+
+// StepError is the failure of one step.
+type StepError struct {
+	Step string
+	Err  error
+}
+
+// Error is what happened, then the step: exit reasons are cut at the end.
+func (e *StepError) Error() string { return fmt.Sprintf("%v (step %s)", e.Err, e.Step) }
+
+// Unwrap gives errors.Is and errors.As what happened.
+func (e *StepError) Unwrap() error { return e.Err }
+
+// runStages runs stages in order, and the steps of each at once. With keepGoing
+// it runs all and joins the errors, first failure first; otherwise it ends
+// after the first stage that failed.
+func (g *Group) runStages(ctx context.Context, action string, stages []Stage, keepGoing bool) error {
+	var errs []error
+	for _, stage := range stages {
+		if err := g.note(action, stage.names()); err != nil {
+			errs = append(errs, err)
+			if !keepGoing {
+				break
+			}
+		}
+		if err := g.runStage(ctx, action, stage); err != nil {
+			errs = append(errs, err)
+			if !keepGoing {
+				break
+			}
+		}
+	}
+	if err := g.note("", ""); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (g *Group) runStage(ctx context.Context, action string, stage Stage) error {
+	errs := make([]error, len(stage))
+	var wg sync.WaitGroup
+	for i, step := range stage {
+		wg.Go(func() { errs[i] = g.runStep(ctx, action, step) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (g *Group) runStep(ctx context.Context, action string, step Step) error {
+	g.boundary(action, step.Name, "before")
+	start := time.Now()
+	err := step.Run(ctx)
+	dur := time.Since(start).Round(time.Millisecond)
+	if err != nil {
+		g.log.Error("step failed", "action", action, "step", step.Name, "dur", dur, "err", err)
+		return &StepError{Step: step.Name, Err: err}
+	}
+	g.log.Info("step done", "action", action, "step", step.Name, "dur", dur)
+	g.boundary(action, step.Name, "after")
+	return nil
+}
+
+// note writes down what is about to be done.
+func (g *Group) note(action, step string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.record.Action, g.record.Step = action, step
+	return saveRecord(g.sys, g.cfg.Instance, g.record)
+}
+
+// noteNFSD writes down whether the server's threads are ours.
+func (g *Group) noteNFSD(ours bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.record.NFSD == ours {
+		return nil
+	}
+	g.record.NFSD = ours
+	return saveRecord(g.sys, g.cfg.Instance, g.record)
+}

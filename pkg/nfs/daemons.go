@@ -1,0 +1,255 @@
+package nfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spacei/drbdnfs/pkg/host"
+)
+
+// daemonSystem is what Daemons needs of the machine.
+type daemonSystem interface {
+	fileReader
+	LookPath(name string) (string, error)
+	StartTransient(ctx context.Context, op string, u host.Unit) error
+	StopUnit(ctx context.Context, op, name string) error
+	UnitProcesses(name string) []int
+	Signal(op string, pid int, sig syscall.Signal) error
+}
+
+// Units in which the daemons run. They are transient and our own, not those of
+// nfs-utils: those pull each other and the whole server in (nfs-mountd is
+// bound to nfs-server), take their options from files that an administrator
+// owns, and leave no way to order them. One unit for all that belongs to a
+// promotion, because making a unit costs systemd more than starting a daemon.
+const (
+	DaemonsUnit = "drbdnfs-daemons.service"
+	IDMapdUnit  = "drbdnfs-idmapd.service"
+)
+
+// PacemakerUnit is the unit before which ours are ordered, so that systemd
+// stops them after it.
+const PacemakerUnit = "pacemaker.service"
+
+// daemon is one of the programs that the kernel's NFS server needs beside it.
+type daemon struct {
+	program string
+	args    []string
+	// foreign is the unit of nfs-utils for the same program. Two of them
+	// cannot run on one node.
+	foreign string
+}
+
+// Daemons are the programs beside the kernel's NFS server that use the state
+// directory: nfsdcld for NFSv4 (which clients may reclaim), rpc.statd for NFSv3
+// (locks), rpc.mountd always (it answers the kernel's questions about exports).
+type Daemons struct {
+	sys  daemonSystem
+	list []daemon
+	v4   bool
+}
+
+// NewDaemons returns the daemons that versions v need. It does nothing yet.
+func NewDaemons(sys daemonSystem, v Versions, p Ports) *Daemons {
+	d := &Daemons{sys: sys, v4: v.V4()}
+	if v.V4() {
+		d.list = append(d.list, daemon{program: "nfsdcld", foreign: "nfsdcld.service"})
+	}
+	if v.V3 {
+		args := []string{"--no-notify"}
+		args = appendPort(args, "--port", p.Statd)
+		args = appendPort(args, "--outgoing-port", p.StatdOutgoing)
+		d.list = append(d.list, daemon{program: "rpc.statd", args: args, foreign: "rpc-statd.service"})
+	}
+	args := appendPort(nil, "--port", p.Mountd)
+	if !v.V3 {
+		args = append(args, "--no-nfs-version", "3")
+	}
+	d.list = append(d.list, daemon{program: "rpc.mountd", args: args, foreign: "nfs-mountd.service"})
+	return d
+}
+
+func appendPort(args []string, flag string, port int) []string {
+	if port == 0 {
+		return args
+	}
+	return append(args, flag, strconv.Itoa(port))
+}
+
+// Programs lists what Start runs, with rpc.idmapd where StartIDMapd does.
+func (d *Daemons) Programs() []string {
+	var out []string
+	for _, x := range d.list {
+		out = append(out, x.program)
+	}
+	if d.v4 {
+		out = append(out, "rpc.idmapd")
+	}
+	return out
+}
+
+// readyPoll is how often a daemon that systemd calls started is asked whether
+// it is.
+const readyPoll = 10 * time.Millisecond
+
+// Start starts the daemons in their order and returns when they are ready.
+// When all run already it does nothing; when some do, all are started anew.
+// A daemon that nfs-utils' own unit runs (a node that mounts NFSv3 itself has a
+// rpc.statd) is stopped first: it holds the node's own state, and there can be
+// only one.
+func (d *Daemons) Start(ctx context.Context) error {
+	if len(d.Missing()) == 0 {
+		return nil
+	}
+	unit := host.Unit{
+		Name:        DaemonsUnit,
+		Description: "drbdnfs: daemons of the highly available NFS server",
+		Oneshot:     true,
+		Before:      []string{PacemakerUnit},
+	}
+	for _, x := range d.list {
+		path, err := d.sys.LookPath(x.program)
+		if err != nil {
+			return err
+		}
+		unit.Commands = append(unit.Commands, append([]string{path}, x.args...))
+		if len(d.sys.UnitProcesses(x.foreign)) > 0 {
+			if err := d.sys.StopUnit(ctx, "nfs.daemons.foreign", x.foreign); err != nil {
+				return err
+			}
+		}
+	}
+	if err := d.sys.StartTransient(ctx, "nfs.daemons.start", unit); err != nil {
+		return err
+	}
+	return d.await(ctx)
+}
+
+func (d *Daemons) await(ctx context.Context) error {
+	for {
+		missing := d.Missing()
+		if len(missing) == 0 && (!d.v4 || d.watchesPipe()) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("see journalctl -u %s: not ready: %s: %w", DaemonsUnit, strings.Join(missing, ", "), ctx.Err())
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+// Missing lists the programs that do not run. It reads the unit's control
+// group and the names of its processes, nothing else.
+func (d *Daemons) Missing() []string {
+	running := d.running()
+	var out []string
+	for _, x := range d.list {
+		if len(running[x.program]) == 0 {
+			out = append(out, x.program)
+		}
+	}
+	return out
+}
+
+// Running reports whether anything is left in the daemons' unit.
+func (d *Daemons) Running() bool { return len(d.sys.UnitProcesses(DaemonsUnit)) > 0 }
+
+// running maps the names of the unit's processes to their PIDs.
+func (d *Daemons) running() map[string][]int {
+	out := map[string][]int{}
+	for _, pid := range d.sys.UnitProcesses(DaemonsUnit) {
+		comm, err := d.sys.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+		if err != nil {
+			continue // it ended just now
+		}
+		name := strings.TrimSpace(string(comm))
+		out[name] = append(out[name], pid)
+	}
+	return out
+}
+
+// watchesPipe reports whether nfsdcld waits for the kernel's pipe. It goes to
+// the background before it opens its data base and before it watches the
+// directory in which the kernel makes the pipe when the server starts; the
+// watch shows in fdinfo (nfs-utils utils/nfsdcld/nfsdcld.c cld_pipe_init).
+func (d *Daemons) watchesPipe() bool {
+	for _, pid := range d.running()["nfsdcld"] {
+		dir := "/proc/" + strconv.Itoa(pid) + "/fdinfo"
+		names, err := d.sys.ReadDir(dir)
+		if err != nil {
+			continue
+		}
+		for _, n := range names {
+			if data, err := d.sys.ReadFile(dir + "/" + n); err == nil && strings.Contains(string(data), "inotify wd:") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// StopStatd ends rpc.statd alone and waits until it is gone. It must end before
+// the server's threads: when lockd shuts down it tells rpc.statd to forget its
+// clients, and then nobody would tell them to reclaim their locks.
+func (d *Daemons) StopStatd(ctx context.Context) error {
+	for {
+		pids := d.running()["rpc.statd"]
+		if len(pids) == 0 {
+			return nil
+		}
+		var errs []error
+		for _, pid := range pids {
+			errs = append(errs, d.sys.Signal("nfs.statd.stop", pid, syscall.SIGTERM))
+		}
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("rpc.statd does not end: %w", ctx.Err())
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+// Stop ends the daemons and waits until they are gone. None is success.
+func (d *Daemons) Stop(ctx context.Context) error {
+	if !d.Running() {
+		return nil
+	}
+	return d.sys.StopUnit(ctx, "nfs.daemons.stop", DaemonsUnit)
+}
+
+// StartIDMapd starts rpc.idmapd, which translates names of NFSv4 owners, where
+// versions need it and neither we nor nfs-utils run it already. It keeps no
+// state, so it belongs to the start action and not to a promotion.
+func (d *Daemons) StartIDMapd(ctx context.Context) error {
+	if !d.v4 || len(d.sys.UnitProcesses(IDMapdUnit)) > 0 || len(d.sys.UnitProcesses("nfs-idmapd.service")) > 0 {
+		return nil
+	}
+	path, err := d.sys.LookPath("rpc.idmapd")
+	if err != nil {
+		return err
+	}
+	return d.sys.StartTransient(ctx, "nfs.idmapd.start", host.Unit{
+		Name:        IDMapdUnit,
+		Description: "drbdnfs: rpc.idmapd for the highly available NFS server",
+		Commands:    [][]string{{path, "-S"}},
+		Oneshot:     true,
+		Before:      []string{PacemakerUnit},
+	})
+}
+
+// StopIDMapd ends rpc.idmapd, if it is ours.
+func (d *Daemons) StopIDMapd(ctx context.Context) error {
+	if len(d.sys.UnitProcesses(IDMapdUnit)) == 0 {
+		return nil
+	}
+	return d.sys.StopUnit(ctx, "nfs.idmapd.stop", IDMapdUnit)
+}

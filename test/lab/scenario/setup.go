@@ -1,0 +1,207 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spacei/drbdnfs/test/lab/cluster"
+	"github.com/spacei/drbdnfs/test/lab/rig"
+)
+
+// readyLimit bounds the wait for a healthy cluster after an earlier scenario: a
+// node may still have to boot and to resync.
+const readyLimit = 4 * time.Minute
+
+// Ready brings the lab to the state in which every scenario begins: machines up,
+// this checkout's agent installed, our CIB, one node Promoted, DRBD UpToDate on
+// both, the client's mounts in place. It returns the active node. A cluster that
+// does not get there is rebuilt once from blank disks.
+func (t *T) Ready(ctx context.Context) (string, error) {
+	active, err := t.readyOnce(ctx)
+	if err == nil {
+		return active, t.MountClient(ctx)
+	}
+	if ctx.Err() != nil {
+		return "", err
+	}
+	t.Logf("the cluster does not get ready (%v): rebuilding it", err)
+	t.Logf("its state is in %s", t.Collect(ctx, t.Name+"-not-ready"))
+	active, err = t.Rebuild(ctx)
+	if err != nil {
+		return "", err
+	}
+	return active, t.MountClient(ctx)
+}
+
+// readyOnce repairs what commands repair and waits.
+func (t *T) readyOnce(ctx context.Context) (string, error) {
+	if err := t.Rig.Up(ctx); err != nil {
+		return "", err
+	}
+	if !t.configured(ctx) {
+		return t.Rebuild(ctx)
+	}
+	if err := t.Deploy(ctx); err != nil {
+		return "", err
+	}
+	if err := t.Cluster.Both(ctx, "rm -f /run/drbdnfs/faultpoint; systemctl start corosync pacemaker"); err != nil {
+		return "", err
+	}
+	if err := t.waitPacemaker(ctx); err != nil {
+		return "", err
+	}
+	if err := t.Cluster.ApplyCIB(ctx, cluster.OursCIB); err != nil {
+		return "", err
+	}
+	node, err := t.Cluster.AnyOnline(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := t.Rig.SSH(ctx, node, "crm_resource --cleanup >/dev/null 2>&1 || true"); err != nil {
+		return "", err
+	}
+	return t.Cluster.WaitReady(ctx, readyLimit)
+}
+
+func (t *T) waitPacemaker(ctx context.Context) error {
+	return rig.Poll(ctx, "pacemaker to answer", 3*time.Minute, time.Second, func(ctx context.Context) error {
+		_, err := t.Cluster.AnyOnline(ctx)
+		return err
+	})
+}
+
+// configured reports whether both nodes have been set up on their present disks.
+func (e *Env) configured(ctx context.Context) bool {
+	return e.Cluster.Both(ctx, "[ -e /root/lab-configured ]") == nil
+}
+
+// Deploy copies this checkout's agent and client tool to the machines, once in a
+// run of the lab tool.
+func (e *Env) Deploy(ctx context.Context) error {
+	if e.deployed {
+		return nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return e.Rig.Put(ctx, rig.Client, filepath.Join(binDir(), "nfsload"), "/root/nfsload", "0755")
+	})
+	g.Go(func() error { return e.Cluster.InstallAgent(ctx) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	e.deployed = true
+	return nil
+}
+
+// binDir is where scripts/lab has built the lab's programs.
+func binDir() string {
+	if dir := os.Getenv("LAB_BIN"); dir != "" {
+		return dir
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return "."
+	}
+	return filepath.Dir(exe)
+}
+
+// Rebuild starts from blank disks: boot, DRBD, cluster, agent, CIB. It returns
+// the active node.
+func (e *Env) Rebuild(ctx context.Context) (string, error) {
+	if err := e.Rig.Prepare(ctx); err != nil {
+		return "", err
+	}
+	names := []string{rig.Node1, rig.Node2, rig.Client}
+	if err := e.Rig.Blank(ctx, names...); err != nil {
+		return "", err
+	}
+	e.deployed = false
+	if err := e.Rig.Boot(ctx, names...); err != nil {
+		return "", err
+	}
+	// The agent goes on while DRBD is set up: the two touch nothing in common.
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.Deploy(gctx) })
+	g.Go(func() error {
+		if err := e.Cluster.SetupDRBD(gctx); err != nil {
+			return err
+		}
+		return e.Cluster.SetupCluster(gctx)
+	})
+	if err := g.Wait(); err != nil {
+		return "", err
+	}
+	if err := e.Cluster.Both(ctx, "touch /root/lab-configured; sync"); err != nil {
+		return "", err
+	}
+	if err := e.Cluster.ApplyCIB(ctx, cluster.OursCIB); err != nil {
+		return "", err
+	}
+	active := ""
+	err := e.Rig.Log.Step("the service's first start", 30*time.Second, func() error {
+		var err error
+		active, err = e.Cluster.WaitReady(ctx, readyLimit)
+		return err
+	})
+	return active, err
+}
+
+// bringUp is scenario 1.
+func bringUp(ctx context.Context, t *T) error {
+	active, err := t.Rebuild(ctx)
+	if err != nil {
+		return err
+	}
+	t.Logf("promoted on %s", active)
+	if err := t.MountClient(ctx); err != nil {
+		return err
+	}
+	if err := t.checkBothMounts(ctx); err != nil {
+		return err
+	}
+	return t.checkPassive(ctx, rig.Peer(active))
+}
+
+// checkBothMounts writes through one protocol, reads through the other, and takes
+// a lock on each.
+func (t *T) checkBothMounts(ctx context.Context) error {
+	script := fmt.Sprintf(`set -e
+echo "written through v3 $$" >%[1]s/hello-v3; sync %[1]s/hello-v3
+echo "written through v4 $$" >%[2]s/hello-v4; sync %[2]s/hello-v4
+cmp %[1]s/hello-v3 %[2]s/hello-v3
+cmp %[1]s/hello-v4 %[2]s/hello-v4
+for dir in %[1]s %[2]s; do
+	touch $dir/lockfile
+	timeout 120 flock --exclusive $dir/lockfile echo "locked in $dir"
+done
+grep -E ' %[1]s | %[2]s ' /proc/mounts
+rm -f %[1]s/hello-v3 %[2]s/hello-v4 %[1]s/lockfile
+`, mountV3, mountV4)
+	out, err := t.Rig.SSH(ctx, rig.Client, script)
+	for line := range linesOf(out) {
+		t.Logf("client: %s", line)
+	}
+	if err != nil {
+		return fmt.Errorf("read, write and lock: %w", err)
+	}
+	return nil
+}
+
+// checkPassive asserts that the passive node holds nothing of the service.
+func (t *T) checkPassive(ctx context.Context, node string) error {
+	left, err := t.Leftovers(ctx, node)
+	if err != nil {
+		return err
+	}
+	t.Check(len(left) == 0, "the passive node %s has %v", node, left)
+	return nil
+}
+
+// errNot is a check that has not come true yet.
+var errNot = errors.New("not yet")

@@ -1,0 +1,54 @@
+// Command lint is staticcheck with this project's other type-aware checks
+// linked in, so that one program loads and type-checks the tree once.
+//
+// What it reports is chosen in staticcheck.conf at the top of the repository;
+// style, documentation and size limits are revive's, in revive.toml.
+package main
+
+import (
+	"os"
+
+	"github.com/polyfloyd/go-errorlint/errorlint"
+	"go-simpler.org/sloglint"
+	"golang.org/x/tools/go/analysis"
+	"honnef.co/go/tools/analysis/lint"
+	"honnef.co/go/tools/lintcmd"
+	"honnef.co/go/tools/simple"
+	"honnef.co/go/tools/staticcheck"
+	"honnef.co/go/tools/stylecheck"
+	"honnef.co/go/tools/unused"
+)
+
+func main() {
+	cmd := lintcmd.NewCommand("lint")
+	cmd.SetVersion("drbdnfs", "drbdnfs")
+	cmd.AddAnalyzers(simple.Analyzers...)
+	cmd.AddAnalyzers(staticcheck.Analyzers...)
+	cmd.AddAnalyzers(stylecheck.Analyzers...)
+	cmd.AddAnalyzers(unused.Analyzer)
+	cmd.AddAnalyzers(
+		plain("wrapped errors", errorlint.NewAnalyzer()),
+		plain("structured logging", sloglint.New(&sloglint.Options{
+			NoGlobalLogger:   "all",
+			StaticMessage:    true,
+			MessageStyle:     "lowercased",
+			NoMixedArguments: true,
+			KeyNamingCase:    "snake",
+		})),
+	)
+	cmd.ParseFlags(os.Args[1:])
+	cmd.Run()
+}
+
+// plain gives an ordinary analyzer what staticcheck's driver does not: the
+// description that it wants of its own, and a Module, which sloglint reads.
+func plain(title string, a *analysis.Analyzer) *lint.Analyzer {
+	run := a.Run
+	a.Run = func(pass *analysis.Pass) (any, error) {
+		if pass.Module == nil {
+			pass.Module = &analysis.Module{}
+		}
+		return run(pass)
+	}
+	return &lint.Analyzer{Doc: &lint.RawDocumentation{Title: title}, Analyzer: a}
+}
