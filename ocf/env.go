@@ -60,9 +60,12 @@ func ParseEnv(environ []string) Env {
 	return e
 }
 
+// maxMillis is a year: more is a mistake, and far more would overflow.
+const maxMillis = 366 * 24 * 60 * 60 * 1000
+
 func millis(s string) time.Duration {
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 {
+	if err != nil || n < 0 || n > maxMillis {
 		return 0
 	}
 	return time.Duration(n) * time.Millisecond

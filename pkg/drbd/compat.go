@@ -49,3 +49,18 @@ func (r *Resource) RoleTargets() []string {
 func (p *PeerDevice) Live() bool {
 	return p.Replication != "" && p.Replication != ReplOff
 }
+
+// Progress returns how far the resync of p has come, in percent. DRBD 9 prints
+// the part of this resync that is done. DRBD 8.4 prints nothing, so it is the
+// part of the volume that is in sync, which starts higher and, without
+// --statistics, is not known: 0.
+func (r *Resource) Progress(p *PeerDevice) float64 {
+	if !r.Kernel84 {
+		return p.DonePercent
+	}
+	d := r.Devices[p.Volume]
+	if d == nil || d.SizeBytes <= 0 || p.OutOfSyncBytes > d.SizeBytes {
+		return 0
+	}
+	return 100 * float64(d.SizeBytes-p.OutOfSyncBytes) / float64(d.SizeBytes)
+}

@@ -53,7 +53,7 @@ func (c *Connection) health(r *Resource) []string {
 		}
 		switch {
 		case p.Replication == ReplSyncSource || p.Replication == ReplSyncTarget:
-			why = append(why, fmt.Sprintf("%sresyncing %d %%", where, int(math.Floor(p.DonePercent))))
+			why = append(why, fmt.Sprintf("%sresyncing %d %%", where, int(math.Floor(r.Progress(p)))))
 		case p.Replication.Resyncing():
 			why = append(why, fmt.Sprintf("%sresync %s", where, p.Replication))
 		case p.Replication == ReplAhead || p.Replication == ReplBehind:

@@ -218,3 +218,24 @@ func TestRecordingScores(t *testing.T) {
 		}
 	}
 }
+
+// Ensure that what a DRBD 8.4 kernel announced line by line is what it dumps
+// at the end of the recording.
+func TestRecordingMatchesDump(t *testing.T) {
+	dumps, err := filepath.Glob("testdata/drbd-8.4.11/*.dump")
+	if err != nil || len(dumps) == 0 {
+		t.Fatalf("%d dumps, %v", len(dumps), err)
+	}
+	for _, dump := range dumps {
+		t.Run(dump, func(t *testing.T) {
+			want, _ := replayFile(t, dump, time.Time{})
+			got, _ := replayFile(t, strings.TrimSuffix(dump, ".dump")+".log", time.Time{})
+			if diff := cmp.Diff(stateWords(want.Resources["res0"], true), stateWords(got.Resources["res0"], true)); diff != "" {
+				t.Errorf("state (-dump +replayed):\n%s", diff)
+			}
+			if !got.Resources["res0"].Kernel84 {
+				t.Error("not recognised as 8.4")
+			}
+		})
+	}
+}

@@ -193,6 +193,19 @@ func TestHealth(t *testing.T) {
 			"resync from the peer", node(s, vol(drbd.DiskInconsistent, yes), peer(conn, drbd.ReplSyncTarget, up), syncing(0.5)),
 			[]string{"local disk Inconsistent", "resyncing 0 %"},
 		},
+		{
+			"resync on 8.4, which prints no progress",
+			node(p, vol(up, unknown), peer(conn, drbd.ReplSyncSource, drbd.DiskInconsistent), func(r *drbd.Resource) {
+				r.Kernel84 = true
+				r.Devices[0].SizeBytes, r.Connections[1].PeerDevices[0].OutOfSyncBytes = 1000<<10, 370<<10
+			}),
+			[]string{"resyncing 63 %"},
+		},
+		{
+			"resync on 8.4 without statistics",
+			node(p, vol(up, unknown), peer(conn, drbd.ReplSyncSource, drbd.DiskInconsistent), func(r *drbd.Resource) { r.Kernel84 = true }),
+			[]string{"resyncing 0 %"},
+		},
 		{"resync paused", node(p, vol(up, yes), peer(conn, drbd.ReplPausedSyncS, drbd.DiskInconsistent)), []string{"resync PausedSyncS"}},
 		{"no disk", node(p, vol(drbd.DiskDiskless, yes), peer(conn, est, up)), []string{"local disk Diskless"}},
 		{"the peer has no disk", node(p, vol(up, yes), peer(conn, est, drbd.DiskDiskless)), []string{"peer peer1 disk Diskless"}},

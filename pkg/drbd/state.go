@@ -79,9 +79,9 @@ type PeerDevice struct {
 	Volume          int
 	Replication     ReplicationState
 	PeerDisk        DiskState
-	PeerClient      Tri    // diskless on purpose
-	ResyncSuspended string // no, or a list of user, peer, dependency
-	DonePercent     float64
+	PeerClient      Tri     // diskless on purpose
+	ResyncSuspended string  // no, or a list of user, peer, dependency
+	DonePercent     float64 // of a resync or verify; never on 8.4, see Resource.Progress
 	OutOfSyncBytes  int64
 	ReceivedBytes   int64
 	SentBytes       int64

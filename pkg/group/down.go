@@ -27,6 +27,7 @@ func (g *Group) downStages() []Stage {
 		{{"umount", g.unmountVolume}},
 		{{"secondary", g.becomeSecondary}},
 		{{"unblock", g.block.Remove}},
+		{{"restore", g.restoreUnits}},
 	}
 }
 
@@ -209,6 +210,18 @@ func (g *Group) destroySockets(ctx context.Context) error {
 		g.log.Info("connections ended", "connections", n)
 	}
 	return err
+}
+
+// restoreUnits starts the node's own units that the promotion had to stop. They
+// are not ours: one that does not start is reported and fails nothing.
+func (g *Group) restoreUnits(ctx context.Context) error {
+	for _, unit := range g.record.Stopped {
+		if err := g.sys.StartUnit(ctx, "unit.restore", unit); err != nil {
+			g.log.Warn("unit of this node stays stopped", "err", err)
+		}
+	}
+	g.record.Stopped = nil
+	return nil
 }
 
 // stateToLocal switches /var/lib/nfs back to the node's own copy. A path that

@@ -121,6 +121,8 @@ type Group struct {
 	seen   *drbd.Resource // as Inspect saw it last, nil before
 	mu     sync.Mutex     // guards record: steps of one stage run at once
 	record Record
+
+	recorded bool // there was a record: an action has run on this node since it booted
 }
 
 // New returns the group that o describes and reads its record. It changes
@@ -148,7 +150,7 @@ func New(o Options) (*Group, error) {
 	if err != nil {
 		o.Log.Warn("record is unreadable, going on without it", "err", err)
 	}
-	g.record = rec
+	g.record, g.recorded = rec, err != nil || rec.Params != nil
 	if o.Params != nil {
 		g.record.Params = o.Params
 	}

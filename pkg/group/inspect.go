@@ -62,7 +62,11 @@ func (g *Group) Inspect(ctx context.Context) (Facts, error) {
 
 func (g *Group) inspectKernel(ctx context.Context, f *Facts) error {
 	var errs [4]error
-	f.Blocked, errs[0] = g.block.Status(ctx)
+	if g.recorded {
+		// Without a record no action has run since the last boot, so that nothing
+		// can be blocked; to ask would load nf_tables, which a probe must not do.
+		f.Blocked, errs[0] = g.block.Status(ctx)
+	}
 	f.Place, errs[1] = g.state.Place()
 	f.Threads, errs[2] = g.server.Threads()
 	f.Addresses, errs[3] = g.vips.Status(ctx)

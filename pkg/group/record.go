@@ -23,6 +23,9 @@ type Record struct {
 	// NFSD is set before the server's threads are started and cleared after
 	// they ended: threads that run without it belong to somebody else.
 	NFSD bool `json:"nfsd,omitempty"`
+	// Stopped are units of the node that a promotion stopped and the demotion
+	// starts again: the rpc.statd of a node that mounts NFSv3 itself.
+	Stopped []string `json:"stopped,omitempty"`
 }
 
 // recordSystem is what keeping a Record needs of the machine.

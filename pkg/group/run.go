@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -107,5 +108,17 @@ func (g *Group) noteNFSD(ours bool) error {
 		return nil
 	}
 	g.record.NFSD = ours
+	return saveRecord(g.sys, g.cfg.Instance, g.record)
+}
+
+// noteStopped writes down that a unit of the node is stopped for the time of
+// the promotion.
+func (g *Group) noteStopped(unit string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if slices.Contains(g.record.Stopped, unit) {
+		return nil
+	}
+	g.record.Stopped = append(g.record.Stopped, unit)
 	return saveRecord(g.sys, g.cfg.Instance, g.record)
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spacei/drbdnfs/pkg/drbd"
 	"github.com/spacei/drbdnfs/pkg/drbd/admin"
+	"github.com/spacei/drbdnfs/pkg/host"
 )
 
 // Start makes the node ready to be promoted, and nothing more: the kernel's NFS
@@ -39,8 +41,13 @@ func (g *Group) Start(ctx context.Context) error {
 	return g.note("", "")
 }
 
+// prepareNFS loads what a promotion would otherwise have to load while clients
+// wait.
 func (g *Group) prepareNFS(ctx context.Context) error {
 	if err := g.server.Prepare(ctx); err != nil {
+		return err
+	}
+	if err := g.loadFilesystem(ctx); err != nil {
 		return err
 	}
 	if g.cfg.Server.Versions.V3 {
@@ -52,6 +59,22 @@ func (g *Group) prepareNFS(ctx context.Context) error {
 		return err
 	}
 	return g.state.ToLocal()
+}
+
+// loadFilesystem loads the module of the file system. One that is built into the
+// kernel is in the list without having a module.
+func (g *Group) loadFilesystem(ctx context.Context) error {
+	known, err := g.sys.ReadFile("/proc/filesystems")
+	if err != nil {
+		return fmt.Errorf("list file systems: %w", err)
+	}
+	for f := range strings.FieldsSeq(string(known)) {
+		if f == g.cfg.FSType {
+			return nil
+		}
+	}
+	_, err = g.sys.Run(ctx, host.Cmd{Op: "mount.modprobe", Name: "modprobe", Args: []string{g.cfg.FSType}})
+	return err
 }
 
 const (
@@ -77,12 +100,31 @@ func (g *Group) bringUp(ctx context.Context) error {
 			return err
 		}
 	}
-	if r == nil {
+	switch {
+	case r == nil:
 		if err := g.drbd.Up(ctx, g.cfg.Resource); err != nil {
 			return err
 		}
+	case halfUp(r):
+		// A disk that failed for good does not come back; the node is of use
+		// without it, and its promotion score says of how much.
+		if err := g.drbd.Adjust(ctx, g.cfg.Resource); err != nil {
+			g.log.Warn("DRBD stays half up", "resource", g.cfg.Resource, "err", err)
+		}
 	}
 	return g.settle(ctx)
+}
+
+// halfUp reports whether r looks like the work of a start that was killed: a
+// disk that was not attached, or no connection at all. A connection that is
+// StandAlone stays so: somebody may have reason to keep it that way.
+func halfUp(r *drbd.Resource) bool {
+	for _, d := range r.Devices {
+		if d.Disk == drbd.DiskDiskless && d.Client != drbd.Yes {
+			return true
+		}
+	}
+	return len(r.Devices) == 0 || len(r.Connections) == 0
 }
 
 // awaitSatellite gives LINSTOR, where it manages the resource, the time to

@@ -132,6 +132,14 @@ func (g *Group) startDaemons(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, unit := range g.daemons.Foreign() {
+		if err := g.noteStopped(unit); err != nil {
+			return err
+		}
+		if err := g.sys.StopUnit(ctx, "nfs.daemons.foreign", unit); err != nil {
+			return err
+		}
+	}
 	return g.daemons.Start(ctx)
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // searchPath is where programs are looked for, in this order. It does not
@@ -70,7 +72,7 @@ type ExitError struct {
 	Op     string   // name of the operation
 	Argv   []string // program and arguments
 	Code   int      // exit code, -1 when ended by a signal
-	Signal string   // name of the signal, empty otherwise
+	Signal string   // name of the signal such as SIGKILL, empty otherwise
 	Stderr string   // up to 4 KiB of the end of standard error, trimmed
 }
 
@@ -142,8 +144,8 @@ func (h *Host) Run(ctx context.Context, c Cmd) (Result, error) {
 	err = cmd.Run()
 	res := Result{Stdout: out.Bytes(), Stderr: errb.Bytes()}
 	h.log.Debug("command ended", "action", c.Op, "argv", cmd.Args, "dur", time.Since(start), "err", err)
-	if err == nil {
-		return res, nil
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() {
+		return res, nil // a child that keeps our pipe open is not its parent's failure
 	}
 	if ctx.Err() != nil {
 		return res, fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), ctx.Err())
@@ -166,7 +168,7 @@ func newExitError(c Cmd, argv []string, ee *exec.ExitError, stderr []byte) *Exit
 		Stderr: strings.TrimSpace(string(stderr)),
 	}
 	if ws, ok := ee.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		e.Signal = ws.Signal().String()
+		e.Signal = unix.SignalName(ws.Signal())
 	}
 	return e
 }

@@ -84,41 +84,87 @@ func TestDestroyClosing(t *testing.T) {
 func TestTickleTakeover(t *testing.T) {
 	for _, tc := range socketCases {
 		t.Run(tc.name, func(t *testing.T) {
-			oldServer, newServer, client := newNode(t), newNode(t), newNode(t)
-			newNetwork(t, oldServer, newServer, client)
-			oldServer.add(tc.server + tc.bits)
-			client.add(tc.client + tc.bits)
-			c, _ := client.connectTo(oldServer.listen(tc.listen), net.JoinHostPort(tc.server, "2049"))
-			local, remote := netip.MustParseAddrPort(c.RemoteAddr().String()), netip.MustParseAddrPort(c.LocalAddr().String())
-
-			tickle := func() error { return newServer.SendTickle(t.Context(), "peers.tickle", local, remote) }
-			newServer.do(func() {
-				if err := tickle(); !errors.Is(err, syscall.EADDRNOTAVAIL) {
-					t.Errorf("tickle without the address: %v", err)
-				}
-			})
-			oldServer.del(tc.server + tc.bits)
-			newServer.add(tc.server + tc.bits)
-			newServer.listen(tc.listen)
-			newServer.must(func() error {
-				if local.Addr().Is4() {
-					return newServer.SendGratuitousARP(t.Context(), "vip.announce", "eth0", local.Addr())
-				}
-				return newServer.SendUnsolicitedNA(t.Context(), "vip.announce", "eth0", local.Addr())
-			})
-			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-			if _, err := c.Read(make([]byte, 1)); !isTimeout(err) {
-				t.Fatalf("before the tickle the client sees %v", err)
-			}
-			newServer.must(tickle)
-			_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
-			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("client sees %v, want ECONNRESET", err)
-			}
-			if _, err := client.dial(local.String(), 2*time.Second); err != nil {
-				t.Errorf("reconnect: %v", err)
-			}
+			testTickle(t, tc.server+tc.bits, tc.client+tc.bits, tc.listen, func(...*node) {})
 		})
+	}
+}
+
+// The same between machines whose firewall tracks connections and drops what
+// is invalid, as firewalld does: there a plain acknowledgement does not reach
+// the client.
+func TestTickleThroughFirewall(t *testing.T) {
+	for _, tc := range socketCases[:2] {
+		t.Run(tc.name, func(t *testing.T) {
+			testTickle(t, tc.server+tc.bits, tc.client+tc.bits, tc.listen, func(nodes ...*node) {
+				for _, n := range nodes {
+					n.firewall()
+				}
+			})
+		})
+	}
+}
+
+// testTickle moves a server from one node to another under an established
+// connection and tickles the client. prepare gets the new server and the
+// client before anything is connected.
+func testTickle(t *testing.T, serverPrefix, clientPrefix, listen string, prepare func(...*node)) {
+	oldServer, newServer, client := newNode(t), newNode(t), newNode(t)
+	newNetwork(t, oldServer, newServer, client)
+	prepare(newServer, client)
+	oldServer.add(serverPrefix)
+	client.add(clientPrefix)
+	service := netip.AddrPortFrom(netip.MustParsePrefix(serverPrefix).Addr(), 2049)
+	c, _ := client.connectTo(oldServer.listen(listen), service.String())
+	remote := netip.MustParseAddrPort(c.LocalAddr().String())
+
+	tickle := func() error { return newServer.SendTickle(t.Context(), "peers.tickle", service, remote) }
+	newServer.do(func() {
+		if err := tickle(); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			t.Errorf("tickle without the address: %v", err)
+		}
+	})
+	oldServer.del(serverPrefix)
+	newServer.add(serverPrefix)
+	newServer.listen(listen)
+	newServer.must(func() error {
+		if service.Addr().Is4() {
+			return newServer.SendGratuitousARP(t.Context(), "vip.announce", "eth0", service.Addr())
+		}
+		return newServer.SendUnsolicitedNA(t.Context(), "vip.announce", "eth0", service.Addr())
+	})
+	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 1)); !isTimeout(err) {
+		t.Fatalf("before the tickle the client sees %v", err)
+	}
+	newServer.must(tickle)
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("client sees %v, want ECONNRESET", err)
+	}
+	if _, err := client.dial(service.String(), 2*time.Second); err != nil {
+		t.Errorf("reconnect: %v", err)
+	}
+}
+
+// firewall loads what firewalld does to incoming packets: only answers, new
+// connections to the service, and neighbour discovery.
+func (n *node) firewall() {
+	n.t.Helper()
+	const rules = `table inet fw {
+		chain input {
+			type filter hook input priority filter; policy drop;
+			ct state { established, related } accept
+			meta l4proto 58 accept
+			ct state invalid drop
+			tcp dport 2049 ct state new accept
+		}
+	}`
+	var err error
+	n.do(func() {
+		_, err = n.Run(n.t.Context(), host.Cmd{Op: "test", Name: "nft", Args: []string{"-f", "-"}, Stdin: []byte(rules)})
+	})
+	if err != nil {
+		n.t.Skipf("no firewall for the test: %v", err)
 	}
 }
 

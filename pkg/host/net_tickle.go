@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SendTickle sends one forged TCP acknowledgement from local, a service
-// address and port, to the client end remote of a connection that a former
-// server had. The client answers, this machine knows no such connection and
-// resets it, and the client connects anew at once. See [frame.Tickle].
+// SendTickle sends two forged TCP segments from local, a service address and
+// port, to the client end remote of a connection that a former server had. The
+// client answers, this machine knows no such connection and resets it, and the
+// client connects anew at once. See [frame.Tickle].
 //
 // local must be an address of this machine, otherwise the error is
 // EADDRNOTAVAIL: a node that has lost the address sends nothing. A connection
@@ -40,8 +40,13 @@ func sendTickle(ctx context.Context, local, remote netip.AddrPort) error {
 	if err := unix.Bind(fd, from); err != nil {
 		return err
 	}
-	packet := frame.Tickle(local, remote)
-	return ignoreEINTR(func() error { return unix.Sendto(fd, packet, unix.MSG_NOSIGNAL, to) })
+	ack, synAck := frame.Tickle(local, remote)
+	for _, packet := range [][]byte{ack, synAck} {
+		if err := ignoreEINTR(func() error { return unix.Sendto(fd, packet, unix.MSG_NOSIGNAL, to) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rawAddresses gives the ports as zero: raw sockets have none.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -108,7 +109,7 @@ func command(pid int) string {
 
 // Signal sends sig to process pid. A process that is gone is no error.
 func (h *Host) Signal(op string, pid int, sig syscall.Signal) error {
-	if err := syscall.Kill(pid, sig); err != nil && err != syscall.ESRCH {
+	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("%s: signal %s to %d: %w", op, sig, pid, err)
 	}
 	return nil

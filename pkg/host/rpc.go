@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -72,14 +73,14 @@ func readNullReply(r io.Reader, xid uint32) error {
 	}
 	word := func(i int) uint32 { return binary.BigEndian.Uint32(body[4*i:]) }
 	if word(0) != xid || word(1) != 1 {
-		return fmt.Errorf("answer is not the reply to our call")
+		return errors.New("answer is not the reply to our call")
 	}
 	if word(2) != 0 {
-		return fmt.Errorf("call denied")
+		return errors.New("call denied")
 	}
 	verifier := int(word(4)+3) / 4
 	if 5+verifier >= len(body)/4 {
-		return fmt.Errorf("reply is truncated")
+		return errors.New("reply is truncated")
 	}
 	if st := word(5 + verifier); st != 0 {
 		return fmt.Errorf("call not accepted, status %d", st)

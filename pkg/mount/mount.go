@@ -225,7 +225,14 @@ func (f *Filesystem) unmountAll(ctx context.Context, targets []host.Mount) error
 // somebody else below it are not ours to end.
 func (f *Filesystem) holders(ctx context.Context, targets []host.Mount) []host.Holder {
 	var all []host.Holder
+	major, minor, err := f.sys.BlockDevice(f.cfg.Device)
+	if err != nil {
+		return nil
+	}
 	for _, m := range targets {
+		if m.Major != major || m.Minor != minor {
+			continue
+		}
 		hs, err := f.sys.Holders(ctx, m.ID, m.Dir)
 		if err != nil {
 			f.log.Warn("list processes on file system", "err", err)

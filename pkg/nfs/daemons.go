@@ -97,11 +97,21 @@ func (d *Daemons) Programs() []string {
 // it is.
 const readyPoll = 10 * time.Millisecond
 
+// Foreign lists the units of nfs-utils that run one of the daemons: a node that
+// mounts NFSv3 itself has a rpc.statd. They hold the node's own state, and
+// there can be only one of each, so they have to be stopped before Start.
+func (d *Daemons) Foreign() []string {
+	var out []string
+	for _, x := range d.list {
+		if len(d.sys.UnitProcesses(x.foreign)) > 0 {
+			out = append(out, x.foreign)
+		}
+	}
+	return out
+}
+
 // Start starts the daemons in their order and returns when they are ready.
 // When all run already it does nothing; when some do, all are started anew.
-// A daemon that nfs-utils' own unit runs (a node that mounts NFSv3 itself has a
-// rpc.statd) is stopped first: it holds the node's own state, and there can be
-// only one.
 func (d *Daemons) Start(ctx context.Context) error {
 	if len(d.Missing()) == 0 {
 		return nil
@@ -118,11 +128,6 @@ func (d *Daemons) Start(ctx context.Context) error {
 			return err
 		}
 		unit.Commands = append(unit.Commands, append([]string{path}, x.args...))
-		if len(d.sys.UnitProcesses(x.foreign)) > 0 {
-			if err := d.sys.StopUnit(ctx, "nfs.daemons.foreign", x.foreign); err != nil {
-				return err
-			}
-		}
 	}
 	if err := d.sys.StartTransient(ctx, "nfs.daemons.start", unit); err != nil {
 		return err

@@ -37,11 +37,19 @@ func ApplyExports(ctx context.Context, sys exportSystem, want, drop []Export) er
 			return err
 		}
 	}
+	if len(drop) == 0 {
+		return nil
+	}
+	etab, err := sys.ReadFile(EtabPath)
+	if err != nil {
+		return fmt.Errorf("read export table: %w", err)
+	}
 	for _, e := range drop {
-		if containsTarget(want, e) {
+		// What is gone already would be an error of exportfs.
+		if containsTarget(want, e) || len(Missing([]Export{e}, string(etab))) > 0 {
 			continue
 		}
-		_, err := sys.Run(ctx, host.Cmd{Op: "nfs.unexport", Name: "exportfs", Args: []string{"-u", e.target()}})
+		_, err := sys.Run(ctx, host.Cmd{Op: "nfs.unexport", Name: "exportfs", Args: []string{"-u", "--", e.target()}})
 		if err != nil {
 			return err
 		}
@@ -60,7 +68,7 @@ func exportArgs(exports []Export) [][]string {
 		if !ok {
 			i = len(calls)
 			index[options] = i
-			calls = append(calls, []string{"-i", "-o", options})
+			calls = append(calls, []string{"-i", "-o", options, "--"})
 		}
 		calls[i] = append(calls[i], e.target())
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -28,7 +29,7 @@ type Export struct {
 // looks up no name.
 func ParseExports(s, resource string) ([]Export, error) {
 	var exports []Export
-	for entry := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ';' || r == '\n' }) {
+	for _, entry := range splitEntries(s) {
 		entry = strings.TrimSpace(entry)
 		if entry == "" || strings.HasPrefix(entry, "#") {
 			continue
@@ -71,6 +72,17 @@ func parseEntry(entry, resource string) ([]Export, error) {
 		exports = append(exports, Export{Path: dir, Client: client, Options: options})
 	}
 	return exports, nil
+}
+
+// splitEntries cuts at line ends and semicolons outside of quotes.
+func splitEntries(s string) []string {
+	quoted := false
+	return strings.FieldsFunc(s, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return r == '\n' || r == ';' && !quoted
+	})
 }
 
 // cutClient splits "client(options)" or "client".
@@ -120,6 +132,9 @@ func normalClient(c string) (string, error) {
 	if err != nil {
 		if isNet {
 			return "", fmt.Errorf("no address before the slash: use a form such as 192.168.2.0/24")
+		}
+		if strings.HasPrefix(c, "-") {
+			return "", fmt.Errorf("options for all clients are not supported: put them behind each client")
 		}
 		if !isHost(c) {
 			return "", fmt.Errorf("neither address, network, host name, @netgroup nor *")
@@ -247,11 +262,21 @@ func checkExports(exports []Export) error {
 	return nil
 }
 
+// fsid is the export's fsid in one spelling: exportfs takes "root" for 0, and
+// numbers with leading zeros.
 func (e Export) fsid() string {
 	for _, o := range e.Options {
-		if v, ok := strings.CutPrefix(o, "fsid="); ok {
-			return v
+		v, ok := strings.CutPrefix(o, "fsid=")
+		if !ok {
+			continue
 		}
+		if n, err := strconv.ParseUint(v, 0, 32); err == nil {
+			return strconv.FormatUint(n, 10)
+		}
+		if v == "root" {
+			return "0"
+		}
+		return v
 	}
 	return ""
 }

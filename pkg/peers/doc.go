@@ -3,7 +3,7 @@
 //
 // A client whose server has died waits for its own retransmission timer, up to
 // as long as the outage has lasted already. A tickle shortens that to nothing:
-// the new node sends one forged packet per connection, the client answers, is
+// the new node sends forged packets for the connection, the client answers, is
 // reset, and connects anew. For that the new node has to know the connections,
 // so the old one saves them on the replicated volume while it serves.
 //

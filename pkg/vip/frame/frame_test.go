@@ -124,25 +124,35 @@ func TestParseAdvertisement(t *testing.T) {
 }
 
 func TestTickle(t *testing.T) {
-	golden(t, "IPv4", frame.Tickle(netip.AddrPortFrom(v4, 2049), netip.MustParseAddrPort("192.168.2.10:812")),
+	ack, synAck := frame.Tickle(netip.AddrPortFrom(v4, 2049), netip.MustParseAddrPort("192.168.2.10:812"))
+	golden(t, "IPv4", ack,
 		"45 00 0028 0000 4000 40 06 b536 c0a8023f c0a8020a",
 		"0801 032c 00000000 00000000 50 10 04d2 1a3c 0000")
-	golden(t, "IPv6", frame.Tickle(netip.AddrPortFrom(v6, 2049), netip.MustParseAddrPort("[fd00::10]:812")),
+	golden(t, "IPv4 with SYN", synAck,
+		"45 00 0028 0000 4000 40 06 b536 c0a8023f c0a8020a",
+		"0801 032c 00000000 00000000 50 12 04d2 1a3a 0000")
+	ack, synAck = frame.Tickle(netip.AddrPortFrom(v6, 2049), netip.MustParseAddrPort("[fd00::10]:812"))
+	golden(t, "IPv6", ack,
 		"60000000 0014 06 40",
 		"fd000000000000000000000000000063",
 		"fd000000000000000000000000000010",
 		"0801 032c 00000000 00000000 50 10 04d2 a561 0000")
+	golden(t, "IPv6 with SYN", synAck,
+		"60000000 0014 06 40",
+		"fd000000000000000000000000000063",
+		"fd000000000000000000000000000010",
+		"0801 032c 00000000 00000000 50 12 04d2 a55f 0000")
 }
 
 // Mapped addresses give the IPv4 packet, a zone is not part of an address.
 func TestTickleForms(t *testing.T) {
-	want := frame.Tickle(netip.AddrPortFrom(v4, 2049), netip.MustParseAddrPort("192.168.2.10:812"))
-	got := frame.Tickle(netip.MustParseAddrPort("[::ffff:192.168.2.63]:2049"), netip.MustParseAddrPort("[::ffff:192.168.2.10]:812"))
+	want, _ := frame.Tickle(netip.AddrPortFrom(v4, 2049), netip.MustParseAddrPort("192.168.2.10:812"))
+	got, _ := frame.Tickle(netip.MustParseAddrPort("[::ffff:192.168.2.63]:2049"), netip.MustParseAddrPort("[::ffff:192.168.2.10]:812"))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mapped (-want +got):\n%s", diff)
 	}
-	want = frame.Tickle(netip.AddrPortFrom(v6, 2049), netip.MustParseAddrPort("[fe80::10]:812"))
-	got = frame.Tickle(netip.AddrPortFrom(v6, 2049), netip.MustParseAddrPort("[fe80::10%eth0]:812"))
+	want, _ = frame.Tickle(netip.AddrPortFrom(v6, 2049), netip.MustParseAddrPort("[fe80::10]:812"))
+	got, _ = frame.Tickle(netip.AddrPortFrom(v6, 2049), netip.MustParseAddrPort("[fe80::10%eth0]:812"))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("zone (-want +got):\n%s", diff)
 	}

@@ -11,6 +11,7 @@ const (
 
 	protoTCP = 6
 	ttl      = 64
+	flagSYN  = 0x02
 	flagACK  = 0x10
 
 	// tickleWindow is any number but zero: a zero window would stop a client
@@ -18,23 +19,34 @@ const (
 	tickleWindow = 1234
 )
 
-// Tickle returns the IP packet with a TCP acknowledgement from local to remote
-// whose sequence and acknowledgement numbers are zero, which is wrong for the
+// Tickle returns two IP packets with TCP segments from local to remote whose
+// sequence and acknowledgement numbers are zero, which is wrong for the
 // connection with near certainty. A client that still believes in the
-// connection answers with its real numbers (RFC 9293 §3.10.7.4: an
+// connection answers either with its real numbers (RFC 9293 §3.10.7.4: an
 // unacceptable segment is answered by an acknowledgement), the new server has
 // no such connection and resets it with the right numbers, and the client
 // connects anew at once instead of at its next retransmission.
 //
+// The first is a plain acknowledgement. A client whose firewall tracks
+// connections and drops what is invalid, as firewalld does, never sees it. The
+// second also has the SYN flag: connection tracking lets an unexpected answer
+// to a SYN through, because its own view may be the wrong one
+// (net/netfilter/nf_conntrack_proto_tcp.c, TCP_CONNTRACK_IGNORE).
+//
 // Both addresses must have the same family; an address mapped into IPv6 is
-// taken as the IPv4 address. The packet begins with the IP header.
-func Tickle(local, remote netip.AddrPort) []byte {
+// taken as the IPv4 address. The packets begin with the IP header.
+func Tickle(local, remote netip.AddrPort) (ack, synAck []byte) {
+	return segment(local, remote, flagACK), segment(local, remote, flagSYN|flagACK)
+}
+
+// segment returns an IP packet with a TCP segment without data or options.
+func segment(local, remote netip.AddrPort, flags byte) []byte {
 	src, dst := local.Addr().Unmap().WithZone(""), remote.Addr().Unmap().WithZone("")
 	seg := make([]byte, tcpLen)
 	binary.BigEndian.PutUint16(seg[0:], local.Port())
 	binary.BigEndian.PutUint16(seg[2:], remote.Port())
 	seg[12] = tcpLen / 4 << 4
-	seg[13] = flagACK
+	seg[13] = flags
 	binary.BigEndian.PutUint16(seg[14:], tickleWindow)
 	binary.BigEndian.PutUint16(seg[16:], transportChecksum(src, dst, protoTCP, seg))
 	if src.Is6() {
