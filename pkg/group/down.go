@@ -20,13 +20,13 @@ func (g *Group) downStages() []Stage {
 	return []Stage{
 		{{"peers", g.savePeersBestEffort}},
 		{{"block", g.block.Ensure}},
-		{{"announce", g.stopAnnouncing}, {"address", g.vips.Stop}, {"notify", g.stopNotifying}, {"statd", g.daemons.StopStatd}},
+		{{"announce", g.stopAnnouncing}, {"address", g.vips.Stop}, {"notify", g.stopNotifying}, {"statd", g.stopStatd}},
 		{{"nfsd", g.stopServer}},
 		{{"daemons", g.daemons.Stop}, {"caches", g.flushCaches}, {"sockets", g.destroySockets}},
 		{{"state", g.stateToLocal}},
 		{{"umount", g.unmountVolume}},
 		{{"secondary", g.becomeSecondary}},
-		{{"unblock", g.block.Remove}},
+		{{"unblock", g.unblockWithoutAddress}},
 		{{"restore", g.restoreUnits}},
 	}
 }
@@ -56,7 +56,7 @@ func (g *Group) StepNames(action string) []string {
 // (8.4, or a fence handler has not answered yet), does nothing and says so:
 // only fencing this node helps.
 func (g *Group) Down(ctx context.Context) error {
-	r, err := g.Status(ctx)
+	r, err := g.quickStatus(ctx)
 	if err != nil {
 		g.log.Error("DRBD does not answer, going on without it", "err", err)
 	}
@@ -66,6 +66,16 @@ func (g *Group) Down(ctx context.Context) error {
 	g.rememberDevice(r)
 	g.seen = r
 	return g.runStages(ctx, "demote", g.downStages(), true)
+}
+
+// statusPatience bounds a look at DRBD that is not worth more: what has to be
+// taken down is known without it.
+const statusPatience = 5 * time.Second
+
+func (g *Group) quickStatus(ctx context.Context) (*drbd.Resource, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	return g.Status(ctx)
 }
 
 // DRBDUp reports whether DRBD was up when it was last looked at.
@@ -175,10 +185,23 @@ func (g *Group) endProcesses(units ...string) error {
 	return errors.Join(errs...)
 }
 
+// stopStatd ends rpc.statd before the server's threads, whatever it takes.
+func (g *Group) stopStatd(ctx context.Context) error {
+	err := g.daemons.StopStatd(ctx)
+	if err == nil {
+		return nil
+	}
+	g.log.Warn("stopping all daemons to end rpc.statd", "err", err)
+	return g.daemons.Stop(ctx)
+}
+
 // stopServer ends the threads, if they are ours.
 func (g *Group) stopServer(ctx context.Context) error {
 	if !g.record.NFSD {
 		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if err := g.server.Stop(ctx); err != nil {
 		return err
@@ -234,17 +257,30 @@ func (g *Group) stateToLocal(context.Context) error {
 	return g.state.ToLocal()
 }
 
-// umountReserve is the part of the remaining time that unmounting leaves for
-// the steps after it.
-const umountReserve = 0.25
-
+// unmountVolume unmounts, unless /var/lib/nfs would dangle without the volume.
 func (g *Group) unmountVolume(ctx context.Context) error {
 	if g.record.Device == "" {
 		return nil // never promoted here
 	}
-	ctx, cancel := withShare(ctx, 1-umountReserve)
-	defer cancel()
+	if place, err := g.state.Place(); err != nil || place == nfs.PlaceVolume {
+		return errors.Join(fmt.Errorf("%s still leads to the volume", nfs.Dir), err)
+	}
 	return g.filesystem(g.record.Device).Stop(ctx)
+}
+
+// unblockWithoutAddress opens the ports, unless an address is still here: its
+// clients would be refused by a server that is gone.
+func (g *Group) unblockWithoutAddress(ctx context.Context) error {
+	states, err := g.vips.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, st := range states {
+		if st.Present {
+			return fmt.Errorf("address %s is still here, its ports stay blocked", st.VIP.Addr())
+		}
+	}
+	return g.block.Remove(ctx)
 }
 
 const (

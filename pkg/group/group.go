@@ -123,6 +123,9 @@ type Group struct {
 	record Record
 
 	recorded bool // there was a record: an action has run on this node since it booted
+	// unfinished: the last action failed or was killed. What it has left may be
+	// nothing that Inspect sees, such as connections without an address.
+	unfinished bool
 }
 
 // New returns the group that o describes and reads its record. It changes
@@ -151,6 +154,7 @@ func New(o Options) (*Group, error) {
 		o.Log.Warn("record is unreadable, going on without it", "err", err)
 	}
 	g.record, g.recorded = rec, err != nil || rec.Params != nil
+	g.unfinished = err != nil || rec.Action != ""
 	if o.Params != nil {
 		g.record.Params = o.Params
 	}

@@ -43,29 +43,45 @@ func (e *StepError) Error() string { return fmt.Sprintf("%v (step %s)", e.Err, e
 // Unwrap gives errors.Is and errors.As what happened.
 func (e *StepError) Unwrap() error { return e.Err }
 
+// stageShare is the part of the time left that one stage of a demotion may
+// take, so that a step that hangs leaves some to those after it.
+const stageShare = 0.5
+
 // runStages runs stages in order, and the steps of each at once. With keepGoing
 // it runs all and joins the errors, first failure first; otherwise it ends
-// after the first stage that failed.
+// after the first stage that failed. The record names an action that failed
+// until another one ends well: see [Group.unfinished].
 func (g *Group) runStages(ctx context.Context, action string, stages []Stage, keepGoing bool) error {
 	var errs []error
 	for _, stage := range stages {
-		if err := g.note(action, stage.names()); err != nil {
-			errs = append(errs, err)
-			if !keepGoing {
-				break
-			}
+		if err := g.note(action, stage.names()); err != nil && !keepGoing {
+			return err // nothing is begun that could not be written down
+		} else if err != nil {
+			g.log.Warn("taking down without a record", "err", err)
 		}
-		if err := g.runStage(ctx, action, stage); err != nil {
-			errs = append(errs, err)
-			if !keepGoing {
-				break
-			}
+		errs = append(errs, g.runShare(ctx, action, stage, keepGoing))
+		if !keepGoing && errors.Join(errs...) != nil {
+			break
 		}
 	}
-	if err := g.note("", ""); err != nil {
-		errs = append(errs, err)
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
-	return errors.Join(errs...)
+	if err := g.note("", ""); err != nil && !keepGoing {
+		return err
+	} else if err != nil {
+		g.log.Warn("the record still says that this action is being done", "err", err)
+	}
+	return nil
+}
+
+func (g *Group) runShare(ctx context.Context, action string, stage Stage, share bool) error {
+	if share {
+		var cancel context.CancelFunc
+		ctx, cancel = withShare(ctx, stageShare)
+		defer cancel()
+	}
+	return g.runStage(ctx, action, stage)
 }
 
 func (g *Group) runStage(ctx context.Context, action string, stage Stage) error {

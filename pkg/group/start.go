@@ -24,7 +24,7 @@ func (g *Group) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(facts.Pieces()) > 0 {
+	if g.unfinished || len(facts.Pieces()) > 0 {
 		if err := g.Down(ctx); err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func (g *Group) Stop(ctx context.Context) error {
 	if err != nil {
 		g.log.Error("look before stop", "err", err)
 	}
-	if err != nil || len(facts.Pieces()) > 0 {
+	if err != nil || g.unfinished || len(facts.Pieces()) > 0 {
 		errs = append(errs, g.Down(ctx))
 	}
 	errs = append(errs, g.daemons.StopIDMapd(ctx))

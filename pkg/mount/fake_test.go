@@ -48,6 +48,7 @@ type machine struct {
 	silent    bool // mount reports success and does nothing
 	signalErr error
 	holderErr error
+	lookFor   time.Duration // how long a look at the mount table takes
 	calls     []string
 	log       bytes.Buffer
 	start     time.Time
@@ -83,7 +84,10 @@ func (m *machine) filesystem() *mount.Filesystem {
 
 func (m *machine) alive(p *process) bool { return p.endsAt.IsZero() || time.Now().Before(p.endsAt) }
 
-func (m *machine) Mounts() ([]host.Mount, error) { return slices.Clone(m.mounts), nil }
+func (m *machine) Mounts() ([]host.Mount, error) {
+	time.Sleep(m.lookFor)
+	return slices.Clone(m.mounts), nil
+}
 
 func (m *machine) Mount(_ context.Context, op, source, dir, fstype, options string) error {
 	m.calls = append(m.calls, strings.Join([]string{op, source, dir, fstype, options}, " "))

@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,27 +163,34 @@ const (
 // It works until ctx ends; the error then names who still holds what.
 func (f *Filesystem) Stop(ctx context.Context) error {
 	var started time.Time
+	var busy error // the last refusal, with the holders that were seen then
 	signalled := map[int]syscall.Signal{}
 	for {
 		targets, err := f.targets()
 		if err != nil || len(targets) == 0 {
 			return err
 		}
+		if ctx.Err() != nil && busy != nil {
+			return busy
+		}
 		err = f.unmountAll(ctx, targets)
 		if err == nil {
 			continue // look once more: a mount can lie on another
 		}
 		if !errors.Is(err, syscall.EBUSY) {
-			return err
+			return cmp.Or(busy, err)
 		}
 		if started.IsZero() {
 			started = time.Now()
 		}
-		holders := f.holders(ctx, targets)
-		f.signal(holders, signalled, time.Since(started))
+		ours, others := f.holders(ctx, targets)
+		f.signal(ours, signalled, time.Since(started))
+		if ctx.Err() == nil || busy == nil {
+			busy = f.busy(append(ours, others...), err)
+		}
 		select {
 		case <-ctx.Done():
-			return f.busy(holders, err)
+			return busy
 		case <-time.After(busyPoll):
 		}
 	}
@@ -221,25 +229,26 @@ func (f *Filesystem) unmountAll(ctx context.Context, targets []host.Mount) error
 	return first
 }
 
-// holders lists the processes on our own file system. Those on a mount of
-// somebody else below it are not ours to end.
-func (f *Filesystem) holders(ctx context.Context, targets []host.Mount) []host.Holder {
-	var all []host.Holder
+// holders lists the processes on our own file system, and those on mounts of
+// somebody else that lie on it: the latter are not ours to end, but they are
+// why ours stays busy.
+func (f *Filesystem) holders(ctx context.Context, targets []host.Mount) (ours, others []host.Holder) {
 	major, minor, err := f.sys.BlockDevice(f.cfg.Device)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	for _, m := range targets {
-		if m.Major != major || m.Minor != minor {
-			continue
-		}
 		hs, err := f.sys.Holders(ctx, m.ID, m.Dir)
 		if err != nil {
 			f.log.Warn("list processes on file system", "err", err)
 		}
-		all = append(all, hs...)
+		if m.Major == major && m.Minor == minor {
+			ours = append(ours, hs...)
+		} else {
+			others = append(others, hs...)
+		}
 	}
-	return all
+	return ours, others
 }
 
 // spared are processes that are never ended: without them the node would be

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
 )
 
 // stop runs Stop with a deadline on a machine whose clock stands still unless
@@ -148,7 +147,7 @@ func TestStopSignals(t *testing.T) {
 // signalled, and that the error names them.
 func TestStopSpares(t *testing.T) {
 	var spared []*process
-	stop(t, 5*time.Second, func(m *machine) {
+	stop(t, 4950*time.Millisecond, func(m *machine) {
 		id := m.ours()
 		for pid, command := range map[int]string{
 			1: "init", self: "ocf-drbdnfs", 600: "pacemakerd", 601: "pacemaker-execd", 602: "corosync",
@@ -164,7 +163,7 @@ func TestStopSpares(t *testing.T) {
 		for _, p := range spared {
 			expectSignals(t, p)
 		}
-		if got := time.Since(m.start); got != 5*time.Second {
+		if got := time.Since(m.start); got != 4950*time.Millisecond {
 			t.Errorf("gave up after %v", got)
 		}
 	})
@@ -174,7 +173,7 @@ func TestStopSpares(t *testing.T) {
 // even when it lies on ours.
 func TestStopForeignBelow(t *testing.T) {
 	var other, ours *process
-	stop(t, 5*time.Second, func(m *machine) {
+	stop(t, 4950*time.Millisecond, func(m *machine) {
 		id := m.ours()
 		other = m.hold(m.add(id, 8, 2, directory+"/backup"), 700, "rsync")
 		ours = m.hold(id, 701, "bash")
@@ -182,14 +181,29 @@ func TestStopForeignBelow(t *testing.T) {
 		if !errors.Is(err, syscall.EBUSY) {
 			t.Errorf("error %v is not EBUSY", err)
 		}
+		checkText(t, err, "rsync[700]")
 		expectSignals(t, other)
 		expectSignals(t, ours, "terminated after 300ms")
 	})
 }
 
+// Ensure that the error names who holds the file system also when the time
+// ends between the last look for them and the last attempt.
+func TestStopEndsBetweenAttempts(t *testing.T) {
+	stop(t, time.Second, func(m *machine) {
+		m.hold(m.ours(), 1, "init")
+		m.lookFor = 350 * time.Millisecond
+	}, func(_ *machine, err error) {
+		checkText(t, err, "held by init[1]")
+		if !errors.Is(err, syscall.EBUSY) {
+			t.Errorf("error %v is not EBUSY", err)
+		}
+	})
+}
+
 // Ensure that the error says where to look when no process is to blame.
 func TestStopHeldByKernel(t *testing.T) {
-	stop(t, 3*time.Second, func(m *machine) { m.ours(); m.kernel = m.start.Add(time.Hour) }, func(_ *machine, err error) {
+	stop(t, 2950*time.Millisecond, func(m *machine) { m.ours(); m.kernel = m.start.Add(time.Hour) }, func(_ *machine, err error) {
 		checkText(t, err, "no process holds it", "loop devices, swap, containers", "device or resource busy")
 	})
 }
@@ -197,7 +211,7 @@ func TestStopHeldByKernel(t *testing.T) {
 // Ensure that failures to look or to signal do not end the attempt.
 func TestStopGoesOn(t *testing.T) {
 	var p *process
-	stop(t, 5*time.Second, func(m *machine) {
+	stop(t, 4950*time.Millisecond, func(m *machine) {
 		p = m.hold(m.ours(), 500, "cat")
 		p.endsAt = m.start.Add(4 * time.Second)
 		m.signalErr, m.holderErr = syscall.EPERM, errAny
@@ -220,4 +234,3 @@ func TestStopOtherError(t *testing.T) {
 		}
 	})
 }
-

@@ -199,18 +199,33 @@ func (d *Daemons) watchesPipe() bool {
 	return false
 }
 
-// StopStatd ends rpc.statd alone and waits until it is gone. It must end before
-// the server's threads: when lockd shuts down it tells rpc.statd to forget its
-// clients, and then nobody would tell them to reclaim their locks.
+// How long rpc.statd may take to end: it can hang in a name look-up. It keeps
+// nothing in memory that matters, its lists are files.
+const (
+	statdTermTime = time.Second
+	statdKillTime = 3 * time.Second
+)
+
+// StopStatd ends rpc.statd alone, by SIGTERM and then SIGKILL, and waits up to
+// three seconds until it is gone. It must end before the server's threads: when lockd
+// shuts down it tells rpc.statd to forget its clients, and then nobody would
+// tell them to reclaim their locks.
 func (d *Daemons) StopStatd(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statdKillTime)
+	defer cancel()
+	start := time.Now()
 	for {
 		pids := d.running()["rpc.statd"]
 		if len(pids) == 0 {
 			return nil
 		}
+		sig := syscall.SIGTERM
+		if time.Since(start) > statdTermTime {
+			sig = syscall.SIGKILL
+		}
 		var errs []error
 		for _, pid := range pids {
-			errs = append(errs, d.sys.Signal("nfs.statd.stop", pid, syscall.SIGTERM))
+			errs = append(errs, d.sys.Signal("nfs.statd.stop", pid, sig))
 		}
 		if err := errors.Join(errs...); err != nil {
 			return err

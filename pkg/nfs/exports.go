@@ -74,15 +74,20 @@ func parseEntry(entry, resource string) ([]Export, error) {
 	return exports, nil
 }
 
-// splitEntries cuts at line ends and semicolons outside of quotes.
+// splitEntries cuts at line ends and at semicolons outside of quotes.
 func splitEntries(s string) []string {
-	quoted := false
-	return strings.FieldsFunc(s, func(r rune) bool {
-		if r == '"' {
+	var out []string
+	start, quoted := 0, false
+	for i := range len(s) {
+		switch {
+		case s[i] == '"':
 			quoted = !quoted
+		case s[i] == '\n', s[i] == ';' && !quoted:
+			out = append(out, s[start:i])
+			start, quoted = i+1, false
 		}
-		return r == '\n' || r == ';' && !quoted
-	})
+	}
+	return append(out, s[start:])
 }
 
 // cutClient splits "client(options)" or "client".

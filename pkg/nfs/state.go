@@ -168,27 +168,33 @@ func (s *State) ensureLocal() error {
 	if err := s.sys.RemoveAll("state.local", LocalDir); err != nil {
 		return err
 	}
-	for _, old := range []string{LocalDir + ".new", Dir + "_"} {
-		if st, err := s.sys.Lstat(old); err == nil && st.IsDir() {
-			return s.copyInto("state.local", old, LocalDir)
-		}
+	if st, err := s.sys.Lstat(LocalDir + ".new"); err == nil && st.IsDir() {
+		return s.sys.Rename("state.local", LocalDir+".new", LocalDir)
+	}
+	if st, err := s.sys.Lstat(Dir + "_"); err == nil && st.IsDir() {
+		return s.copyInto("state.local", Dir+"_", LocalDir)
 	}
 	return s.skeleton(LocalDir)
 }
 
 // skeleton makes an empty state directory for a node that has lost its own.
 func (s *State) skeleton(dir string) error {
+	const op = "state.skeleton"
+	tmp := dir + ".seed"
+	if err := s.sys.RemoveAll(op, tmp); err != nil {
+		return err
+	}
 	for _, sub := range []string{"", "/sm", "/sm.bak", "/nfsdcld", "/nfsdcltrack", "/v4recovery"} {
-		if err := s.sys.MkdirAll("state.skeleton", dir+sub, 0o755); err != nil {
+		if err := s.sys.MkdirAll(op, tmp+sub, 0o755); err != nil {
 			return err
 		}
 	}
 	for _, file := range []string{"/etab", "/rmtab", "/xtab"} {
-		if err := s.sys.WriteFileAtomic("state.skeleton", dir+file, nil, 0o644); err != nil {
+		if err := s.sys.WriteFileAtomic(op, tmp+file, nil, 0o644); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.sys.Rename(op, tmp, dir)
 }
 
 // Seed makes the volume's copy out of the node's own when there is none yet.

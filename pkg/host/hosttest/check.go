@@ -3,7 +3,6 @@ package hosttest
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // The rules that hold on this machine after every single call, however an
@@ -73,7 +72,7 @@ func (h *Host) Serves() bool {
 }
 
 // Leftovers lists what of a promotion is on the machine. After a demotion there
-// is none.
+// is none. Background units, which end by themselves, do not count.
 func (h *Host) Leftovers() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,16 +90,14 @@ func (h *Host) Leftovers() []string {
 	l, err := h.find("/var/lib/nfs", true)
 	add(err == nil && l.mount != nil && h.isVolume(l.mount), "NFS state on the volume")
 	add(err != nil, "NFS state nowhere")
-	for name := range h.units {
-		add(strings.HasPrefix(name, "drbdnfs-") && name != "drbdnfs-idmapd.service", "unit "+name)
-	}
+	add(h.units["drbdnfs-daemons.service"] != nil, "NFS daemons")
 	add(h.NFSD.Threads > 0, "nfsd threads")
 	add(len(h.NFSD.ports) > 0, "nfsd sockets")
 	add(h.NFSD.holds, "export caches")
 	for _, a := range h.serviceAddrs() {
 		add(true, "address "+a)
 	}
-	for _, s := range h.Sockets {
+	for _, s := range append(h.Sockets, h.orphaned...) {
 		add(true, "connection of "+s.Remote.String())
 	}
 	slices.Sort(out)

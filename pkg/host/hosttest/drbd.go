@@ -61,7 +61,9 @@ func (d *DRBD) LosePeer() {
 // Device is the path of the block device.
 func (d *DRBD) Device() string { return "/dev/drbd" + strconv.Itoa(d.Minor) }
 
-func (d *DRBD) down() { d.Up, d.Role, d.opened, d.autoRole, d.ForceIOFailures = false, "Secondary", 0, false, false }
+func (d *DRBD) down() {
+	d.Up, d.Role, d.opened, d.autoRole, d.ForceIOFailures = false, "Secondary", 0, false, false
+}
 
 // open is a mount.
 func (d *DRBD) open(fstype string) error {

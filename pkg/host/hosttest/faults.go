@@ -106,6 +106,9 @@ func (h *Host) Action(ctx context.Context, fn func(ctx context.Context)) (killed
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	killed, h.dead, h.cancel = h.dead, false, nil
+	for path := range h.locks {
+		h.unlock(path)
+	}
 	return killed
 }
 

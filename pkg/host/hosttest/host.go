@@ -48,6 +48,10 @@ type Host struct {
 	Started   [][]string // commands of all transient units
 	Notified  []string   // clients that sm-notify was told of
 
+	// orphaned are connections whose owner has ended and whose end the other
+	// side has not heard of.
+	orphaned []host.TCPSocket
+
 	t      testing.TB
 	mu     sync.Mutex
 	cancel context.CancelFunc
@@ -156,7 +160,7 @@ func (h *Host) Reboot() {
 	clear(h.units)
 	h.NFSD.reset()
 	h.DRBD.down()
-	h.Blocked, h.Sockets = nil, nil
+	h.Blocked, h.Sockets, h.orphaned = nil, nil, nil
 	h.Addrs = slices.DeleteFunc(h.Addrs, func(a host.Address) bool { return !slices.Contains(h.local, a.Prefix) })
 	for m := range h.Modules {
 		h.Modules[m] = false
@@ -204,7 +208,11 @@ func (h *Host) Lock(ctx context.Context, path string) (unlock func(), err error)
 			return nil, err
 		}
 		if held == nil {
-			return func() { h.unlock(path) }, nil
+			return func() {
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				h.unlock(path)
+			}, nil
 		}
 		select {
 		case <-held:
@@ -215,8 +223,8 @@ func (h *Host) Lock(ctx context.Context, path string) (unlock func(), err error)
 }
 
 func (h *Host) unlock(path string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	close(h.locks[path])
-	delete(h.locks, path)
+	if held := h.locks[path]; held != nil {
+		close(held)
+		delete(h.locks, path)
+	}
 }

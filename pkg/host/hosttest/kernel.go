@@ -152,6 +152,8 @@ func (h *Host) setThreads(count int) {
 		}
 	}
 	n.Threads, n.ports, n.Tracked = 0, nil, false
+	h.orphaned = append(h.orphaned, h.Sockets...)
+	h.Sockets = nil
 }
 
 // statdDir is rpc.statd's directory as EL has it.

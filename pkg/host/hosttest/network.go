@@ -208,9 +208,10 @@ func (h *Host) TCPSockets(ctx context.Context, local netip.Addr) ([]host.TCPSock
 func (h *Host) DestroySockets(ctx context.Context, op string, local netip.Addr) (int, error) {
 	n := 0
 	err := h.do(ctx, op, func() error {
-		before := len(h.Sockets)
-		h.Sockets = slices.DeleteFunc(h.Sockets, func(s host.TCPSocket) bool { return s.Local.Addr() == local })
-		n = before - len(h.Sockets)
+		before := len(h.Sockets) + len(h.orphaned)
+		at := func(s host.TCPSocket) bool { return s.Local.Addr() == local }
+		h.Sockets, h.orphaned = slices.DeleteFunc(h.Sockets, at), slices.DeleteFunc(h.orphaned, at)
+		n = before - len(h.Sockets) - len(h.orphaned)
 		return nil
 	})
 	return n, err
