@@ -28,14 +28,7 @@ build: ## Build the three binaries into bin/ (static, stripped)
 
 check: ## The quick loop: format, vet, lint, race tests, tidy, meta-data, scripts (under 2 minutes)
 	@scripts/install-deps check
-	@$(STAGE) "lint tools" $(MAKE) tools
-	@$(STAGE) "format" $(MAKE) check-fmt
-	@$(STAGE) "go vet" go vet ./...
-	@$(STAGE) "lint" $(MAKE) lint
-	@$(STAGE) "unit tests" go test -race -vet=off -timeout 5m ./...
-	@$(STAGE) "go mod tidy" $(MAKE) check-tidy
-	@$(STAGE) "agent" $(MAKE) check-agent
-	@$(STAGE) "scripts and XML" $(MAKE) check-files
+	@$(MAKE) -j2 --output-sync=target $(CHECKS)
 
 fmt: tools ## Format the Go code
 	@$(TOOLS)/gofumpt -w cmd ocf pkg test tools
@@ -65,30 +58,36 @@ fuzz: ## Run every fuzz test for FUZZTIME (10s)
 clean: ## Remove what make built (the lab's images stay: scripts/lab down)
 	@rm -rf bin dist
 
-# The parts of check.
-.PHONY: tools check-fmt lint check-tidy check-agent check-files check-rpm
+# The parts of check, each a target of its own; the longest first.
+CHECKS := check-test check-lint check-vet check-agent check-format check-tidy check-files
+.PHONY: tools $(CHECKS) check-rpm
 
 # Pinned by tools/go.mod, a module of its own: the project does not depend on
 # what checks it. Go's build cache keeps them between runs.
 tools:
-	@go build -C tools -o ../$(TOOLS)/ ./lint mvdan.cc/gofumpt github.com/mgechev/revive
+	@$(STAGE) "lint tools" go build -C tools -o ../$(TOOLS)/ ./lint mvdan.cc/gofumpt github.com/mgechev/revive
 
-check-fmt: tools
-	@out=$$($(TOOLS)/gofumpt -d cmd ocf pkg test tools) && [ -z "$$out" ] || \
-		{ echo "$$out"; echo "make fmt puts this right"; exit 1; }
+check-test:
+	@$(STAGE) "unit tests" go test -race -vet=off -timeout 5m ./...
 
-lint: tools
-	@$(TOOLS)/lint ./...
-	@$(TOOLS)/revive -config revive.toml -formatter plain ./...
-	@out=$$(go fix -diff ./...) && [ -z "$$out" ] || { echo "$$out"; echo "go fix ./... puts this right"; exit 1; }
+check-lint: tools
+	@$(STAGE) "staticcheck" $(TOOLS)/lint ./...
+	@$(STAGE) "go fix" scripts/no-output "go fix ./... puts this right" go fix -diff ./...
+	@$(STAGE) "revive" $(TOOLS)/revive -config revive.toml -formatter plain ./...
+
+check-format: tools
+	@$(STAGE) "format" scripts/no-output "make fmt puts this right" $(TOOLS)/gofumpt -d cmd ocf pkg test tools
 
 check-tidy:
-	@go mod tidy -diff
-	@go -C tools mod tidy -diff
+	@$(STAGE) "go mod tidy" go mod tidy -diff
+	@$(STAGE) "go mod tidy, tools" go -C tools mod tidy -diff
+
+check-vet:
+	@$(STAGE) "go vet" go vet ./...
 
 check-agent: build
-	@scripts/check-agent bin/ocf-drbdnfs
+	@$(STAGE) "agent" scripts/check-agent bin/ocf-drbdnfs
 
 check-files:
-	@shellcheck -x .ci/run $$(grep -lE '^#!/bin/(ba)?sh' scripts/*)
-	@xmllint --noout packaging/rpm/firewalld/*.xml
+	@$(STAGE) "shellcheck" shellcheck -x .ci/run $$(grep -lE '^#!/bin/(ba)?sh' scripts/*)
+	@$(STAGE) "XML" xmllint --noout packaging/rpm/firewalld/*.xml

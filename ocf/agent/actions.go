@@ -27,7 +27,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err, _ := judge(facts, cfg); ocf.CodeOf(err) == ocf.RunningPromoted || ocf.CodeOf(err) == ocf.DegradedPromoted {
+	if promoted, _ := judge(facts, cfg); promoted {
 		return nil // adopted: it serves already
 	}
 	if err := a.checkPrograms(cfg); err != nil {
@@ -85,10 +85,22 @@ func (a *Agent) promote(ctx context.Context) error {
 	if why := facts.Eligible(); why != "" {
 		return errors.New(why)
 	}
+	if err := checkSuspended(facts); err != nil {
+		return err
+	}
 	if len(facts.Broken()) == 0 {
 		return nil
 	}
 	return classify(g.Up(ctx))
+}
+
+// checkSuspended refuses to go on where writing to the volume would hang in the
+// kernel, out of reach of every signal.
+func checkSuspended(f group.Facts) error {
+	if f.DRBD == nil || f.DRBD.Suspended.None() {
+		return nil
+	}
+	return fmt.Errorf("DRBD I/O is suspended (%s)", f.DRBD.Suspended)
 }
 
 // demote ends with the group Unpromoted. Neither it nor promote touches the
@@ -139,6 +151,9 @@ func (a *Agent) reload(ctx context.Context) error {
 	}
 	if len(facts.Pieces()) == 0 {
 		return g.SaveParams()
+	}
+	if err := checkSuspended(facts); err != nil {
+		return err
 	}
 	var drop group.Config
 	if before, err := ParseParams(a.env.Instance, old.Params); err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spacei/drbdnfs/ocf"
 	"github.com/spacei/drbdnfs/pkg/group"
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/nfs"
 )
 
 // System is what the agent needs of the machine beyond what the group does.
@@ -214,7 +215,7 @@ func (a *Agent) faultPoint(action, step, when string) {
 // name them.
 func StepNames(action string) []string {
 	cfg, err := ParseParams("names", map[string]string{
-		"drbd_resource": "r", "directory": "/d", "exports": "/d *(ro)", "vips": "192.0.2.1/24",
+		"drbd_resource": "r", "directory": "/d", "exports": "/d/e *(ro)", "vips": "192.0.2.1/24",
 	})
 	if err != nil {
 		panic("agent: the smallest parameters are refused: " + err.Error())
@@ -227,11 +228,21 @@ func StepNames(action string) []string {
 }
 
 // IsBackground reports whether word is a task of [Agent.Background].
-func IsBackground(word string) bool { return word == "announce" || word == "save-peers" }
+func IsBackground(word string) bool {
+	return word == "announce" || word == "save-peers" || word == "restore-state"
+}
 
 // Background runs what the agent starts in units of its own: "announce" and
-// "save-peers", for instance, with the parameters of its record.
+// "save-peers", for instance, with the parameters of its record; and
+// "restore-state", which the boot runs for all instances.
 func (a *Agent) Background(ctx context.Context, what, instance string) error {
+	if what == "restore-state" {
+		restored, err := nfs.RestoreLocal(a.sys)
+		if restored {
+			a.log.Info("NFS state leads to this node's own copy again", "action", what)
+		}
+		return err
+	}
 	rec, err := group.LoadRecord(a.sys, instance)
 	if err != nil {
 		return err

@@ -102,14 +102,7 @@ func TestEachCallFails(t *testing.T) {
 
 // known are the cases that do not end as they should yet, by the end of their
 // test's name, with what is wrong.
-var known = map[string]string{
-	"vip.delete":           "demote opens the ports although an address is still there",
-	"state.link":           "demote unmounts the volume although /var/lib/nfs leads to it",
-	"nfs.statd.stop":       "demote stops the server although rpc.statd runs, and the clients are forgotten",
-	"peers.destroy":        "stop does not repeat what a failed demote has left undone",
-	"drbd.status/hang":     "a demote in which DRBD does not answer has no time left for the rest",
-	"portblock.block/hang": "a demote in which nf_tables does not answer has no time left for the rest",
-}
+var known = map[string]string{}
 
 func skipKnown(t *testing.T) {
 	t.Helper()

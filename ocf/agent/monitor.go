@@ -43,7 +43,7 @@ func (a *Agent) monitor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	verdict, promoted := judge(facts, cfg)
+	promoted, verdict := judge(facts, cfg)
 	if probe {
 		return verdict
 	}
@@ -71,18 +71,18 @@ func (a *Agent) monitor(ctx context.Context) error {
 //
 // The first two and the third become 190 and 191 where redundancy is missing
 // and report_degraded is on.
-func judge(f group.Facts, cfg Config) (verdict error, promoted bool) {
+func judge(f group.Facts, cfg Config) (promoted bool, verdict error) {
 	pieces := f.Pieces()
 	if len(pieces) == 0 {
 		if f.DRBD == nil {
-			return answer(ocf.NotRunning), false
+			return false, answer(ocf.NotRunning)
 		}
-		return degraded(ocf.Success, ocf.Degraded, f, cfg), false
+		return false, degraded(ocf.Success, ocf.Degraded, f, cfg)
 	}
 	if broken := f.Broken(); len(broken) > 0 {
-		return answer(ocf.FailedPromoted, append(broken, "there is: "+strings.Join(pieces, ", "))...), false
+		return false, answer(ocf.FailedPromoted, append(broken, "there is: "+strings.Join(pieces, ", "))...)
 	}
-	return degraded(ocf.RunningPromoted, ocf.DegradedPromoted, f, cfg), true
+	return true, degraded(ocf.RunningPromoted, ocf.DegradedPromoted, f, cfg)
 }
 
 func degraded(healthy, code ocf.Code, f group.Facts, cfg Config) error {

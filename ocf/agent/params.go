@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -133,10 +134,8 @@ func (p *parser) path(name string) string {
 
 func (p *parser) oneOf(name string, words ...string) string {
 	v := p.value(name)
-	for _, w := range words {
-		if v == w {
-			return v
-		}
+	if slices.Contains(words, v) {
+		return v
 	}
 	p.fail("%s: %q is not one of %s", name, v, strings.Join(words, ", "))
 	return v
@@ -164,8 +163,8 @@ func (p *parser) exports(g *group.Config) []nfs.Export {
 		if e.Path != g.Dir && !strings.HasPrefix(e.Path, g.Dir+"/") {
 			p.fail("exports: %s is not below directory %s, so it would not move with it", e.Path, g.Dir)
 		}
-		if e.Path == g.StateDir || strings.HasPrefix(e.Path, g.StateDir+"/") {
-			p.fail("exports: %s lies in nfs_state_dir %s, which clients must not reach", e.Path, g.StateDir)
+		if e.Path == g.StateDir || strings.HasPrefix(e.Path, g.StateDir+"/") || strings.HasPrefix(g.StateDir, e.Path+"/") {
+			p.fail("exports: export a directory beside nfs_state_dir %s, not %s: clients must not reach it", g.StateDir, e.Path)
 		}
 	}
 	return exports

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,21 @@ func (w *world) act(action string) ocf.Code {
 	w.took = time.Since(start)
 	w.stdout, w.stderr = stdout.String(), stderr.String()
 	return code
+}
+
+// reboot is a loss of power, and the boot after it with the unit that brings the
+// node's own state directory back.
+func (w *world) reboot() {
+	w.Reboot()
+	w.Violations()
+	if err := w.agent().Background(context.Background(), "restore-state", "boot"); err != nil {
+		panic(err)
+	}
+}
+
+// agent is one outside of an action, with no environment.
+func (w *world) agent() *agent.Agent {
+	return agent.New(agent.Options{System: w.Host, Stdout: io.Discard, Stderr: io.Discard, Program: "/usr/lib/ocf/resource.d/spacei/drbdnfs"})
 }
 
 func (w *world) environ(action string) []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,7 +23,7 @@ func (g *Group) downStages() []Stage {
 		{{"block", g.block.Ensure}},
 		{{"announce", g.stopAnnouncing}, {"address", g.vips.Stop}, {"notify", g.stopNotifying}, {"statd", g.stopStatd}},
 		{{"nfsd", g.stopServer}},
-		{{"daemons", g.daemons.Stop}, {"caches", g.flushCaches}, {"sockets", g.destroySockets}},
+		{{"daemons", g.stopDaemons}, {"caches", g.flushCaches}, {"sockets", g.destroySockets}},
 		{{"state", g.stateToLocal}},
 		{{"umount", g.unmountVolume}},
 		{{"secondary", g.becomeSecondary}},
@@ -64,17 +65,22 @@ func (g *Group) Down(ctx context.Context) error {
 		return err
 	}
 	g.rememberDevice(r)
-	g.seen = r
+	g.seen, g.ours = r, g.threadsOurs() // before the evidence is taken down
 	return g.runStages(ctx, "demote", g.downStages(), true)
 }
 
-// statusPatience bounds a look at DRBD that is not worth more: what has to be
-// taken down is known without it.
-const statusPatience = 5 * time.Second
+// A look at DRBD is bounded by both: what has to be taken down is known without
+// it, and a drbdsetup that hangs must not take the time for that.
+const (
+	statusPatience = 10 * time.Second
+	statusShare    = 0.25
+)
 
 func (g *Group) quickStatus(ctx context.Context) (*drbd.Resource, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	ctx, cancel := withShare(ctx, statusShare)
 	defer cancel()
+	ctx, cancel2 := context.WithTimeout(ctx, statusPatience)
+	defer cancel2()
 	return g.Status(ctx)
 }
 
@@ -192,12 +198,33 @@ func (g *Group) stopStatd(ctx context.Context) error {
 		return nil
 	}
 	g.log.Warn("stopping all daemons to end rpc.statd", "err", err)
-	return g.daemons.Stop(ctx)
+	return g.stopDaemons(ctx)
+}
+
+func (g *Group) stopDaemons(ctx context.Context) error {
+	if !g.record.Daemons && !g.daemons.Running() {
+		return nil
+	}
+	if err := g.daemons.Stop(ctx); err != nil {
+		return err
+	}
+	return g.noteThere(&g.record.Daemons, false)
+}
+
+// threadsOurs reports whether nfsd threads on this node are this program's work:
+// by the record or, when it was lost, because /var/lib/nfs leads to the volume
+// and our daemons run, which nobody else's server could live with.
+func (g *Group) threadsOurs() bool {
+	if g.record.NFSD {
+		return true
+	}
+	place, err := g.state.Place()
+	return err == nil && place == nfs.PlaceVolume && g.daemons.Running()
 }
 
 // stopServer ends the threads, if they are ours.
 func (g *Group) stopServer(ctx context.Context) error {
-	if !g.record.NFSD {
+	if !g.ours {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -206,7 +233,7 @@ func (g *Group) stopServer(ctx context.Context) error {
 	if err := g.server.Stop(ctx); err != nil {
 		return err
 	}
-	return g.noteNFSD(false)
+	return g.noteThere(&g.record.NFSD, false)
 }
 
 // flushCaches empties the kernel's export caches, which hold references to the
@@ -295,28 +322,47 @@ const (
 func (g *Group) becomeSecondary(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, secondaryPatience)
 	defer cancel()
-	r, err := g.seen, error(nil) // what Down saw spares a look
-	for {
-		if r == nil {
-			r, err = g.Status(ctx)
-			g.seen = r
-		}
-		if err == nil && r == nil {
+	var held error
+	for r := g.seen; ; r = nil { // what Down saw spares the first look
+		err := g.demote(ctx, r)
+		switch {
+		case err == nil:
 			return nil
-		}
-		if err == nil {
-			if err = g.drbd.Demote(ctx, r); err == nil {
-				return nil
-			}
-		}
-		r = nil
-		if !errors.Is(err, admin.ErrHeldOpen) {
-			return fmt.Errorf("%s: %w", admin.Reason(err), err)
+		case errors.Is(err, admin.ErrHeldOpen):
+			held = g.heldOpen(err)
+		case held == nil || ctx.Err() == nil:
+			return inDRBDsWords(err)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("look for holders of %s in /sys/block: %w", g.record.Device, err)
+			return held
 		case <-time.After(secondaryPoll):
 		}
 	}
+}
+
+// heldOpen says where to look for who holds the device; DRBD 9 names the
+// program itself.
+func (g *Group) heldOpen(err error) error {
+	device := g.record.Device
+	if device == "" {
+		device = g.cfg.Resource
+	}
+	if reason := admin.Reason(err); strings.Contains(reason, "opened by") {
+		return fmt.Errorf("%s: %w", reason, err)
+	}
+	return fmt.Errorf("look for holders of %s in /sys/block: %w", device, err)
+}
+
+// demote makes r Secondary, or what Status finds when r is nil.
+func (g *Group) demote(ctx context.Context, r *drbd.Resource) error {
+	if r == nil {
+		var err error
+		r, err = g.Status(ctx)
+		g.seen = r
+		if err != nil || r == nil {
+			return err
+		}
+	}
+	return g.drbd.Demote(ctx, r)
 }

@@ -122,6 +122,7 @@ type Group struct {
 	mu     sync.Mutex     // guards record: steps of one stage run at once
 	record Record
 
+	ours     bool // nfsd threads were this program's when Down began
 	recorded bool // there was a record: an action has run on this node since it booted
 	// unfinished: the last action failed or was killed. What it has left may be
 	// nothing that Inspect sees, such as connections without an address.

@@ -15,6 +15,7 @@ import (
 
 // Facts is what Inspect saw: the group on this node, piece by piece.
 type Facts struct {
+	Recorded       bool           // an action has run here since the last boot
 	DRBD           *drbd.Resource // nil: not up
 	Blocked        bool           // the service's ports are blocked
 	Mount          mount.State
@@ -40,7 +41,7 @@ func (g *Group) Inspect(ctx context.Context) (Facts, error) {
 	}
 	answer := make(chan drbdAnswer, 1) // DRBD's program runs while the kernel is read
 	go func() {
-		r, err := g.Status(ctx)
+		r, err := g.quickStatus(ctx)
 		answer <- drbdAnswer{r, err}
 	}()
 	err := g.inspectKernel(ctx, &f)
@@ -70,7 +71,8 @@ func (g *Group) inspectKernel(ctx context.Context, f *Facts) error {
 	f.Place, errs[1] = g.state.Place()
 	f.Threads, errs[2] = g.server.Threads()
 	f.Addresses, errs[3] = g.vips.Status(ctx)
-	f.ThreadsOurs = g.record.NFSD
+	f.ThreadsOurs = g.threadsOurs()
+	f.Recorded = g.recorded
 	f.Daemons = g.daemons.Running()
 	f.DaemonsMissing = g.daemons.Missing()
 	return errors.Join(errs[:]...)
@@ -117,7 +119,8 @@ func (f Facts) Pieces() []string {
 	add(f.DRBD != nil && f.DRBD.Role == drbd.RolePrimary, "DRBD Primary")
 	add(f.Blocked, "port block")
 	add(f.Mount == mount.Mounted || f.Mount == mount.ReadOnly, "mount")
-	add(f.Place == nfs.PlaceVolume || f.Place == nfs.PlaceMissing, "NFS state link")
+	// The link outlives a reset, so by itself it is evidence of nothing.
+	add(f.Recorded && (f.Place == nfs.PlaceVolume || f.Place == nfs.PlaceMissing), "NFS state link")
 	add(f.Daemons, "NFS daemons")
 	add(f.Threads > 0 && f.ThreadsOurs, "nfsd")
 	for _, a := range f.Addresses {

@@ -21,7 +21,7 @@ func (g *Group) Reload(ctx context.Context, before []nfs.Export) error {
 	if err != nil {
 		return err
 	}
-	if n > 0 && n != g.cfg.Server.Threads && g.record.NFSD {
+	if n > 0 && n != g.cfg.Server.Threads && g.threadsOurs() {
 		if err := g.server.SetThreads(g.cfg.Server.Threads); err != nil {
 			return err
 		}

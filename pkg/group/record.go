@@ -23,6 +23,9 @@ type Record struct {
 	// NFSD is set before the server's threads are started and cleared after
 	// they ended: threads that run without it belong to somebody else.
 	NFSD bool `json:"nfsd,omitempty"`
+	// Daemons is set before the daemons' unit is started and cleared after it
+	// was stopped: it stays when its processes were killed.
+	Daemons bool `json:"daemons,omitempty"`
 	// Stopped are units of the node that a promotion stopped and the demotion
 	// starts again: the rpc.statd of a node that mounts NFSv3 itself.
 	Stopped []string `json:"stopped,omitempty"`

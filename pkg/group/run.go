@@ -116,14 +116,15 @@ func (g *Group) note(action, step string) error {
 	return saveRecord(g.sys, g.cfg.Instance, g.record)
 }
 
-// noteNFSD writes down whether the server's threads are ours.
-func (g *Group) noteNFSD(ours bool) error {
+// noteThere writes down that a piece, one of the flags of the record, is about
+// to be there, or is gone.
+func (g *Group) noteThere(piece *bool, there bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.record.NFSD == ours {
+	if *piece == there {
 		return nil
 	}
-	g.record.NFSD = ours
+	*piece = there
 	return saveRecord(g.sys, g.cfg.Instance, g.record)
 }
 

@@ -103,7 +103,7 @@ func (g *Group) bringUp(ctx context.Context) error {
 	switch {
 	case r == nil:
 		if err := g.drbd.Up(ctx, g.cfg.Resource); err != nil {
-			return err
+			return inDRBDsWords(err)
 		}
 	case halfUp(r):
 		// A disk that failed for good does not come back; the node is of use
@@ -208,6 +208,7 @@ func (g *Group) Stop(ctx context.Context) error {
 		errs = append(errs, g.Down(ctx))
 	}
 	errs = append(errs, g.daemons.StopIDMapd(ctx))
+	g.rememberDevice(facts.DRBD)
 	if errors.Join(errs...) == nil {
 		errs = append(errs, g.takeDown(ctx))
 	}
@@ -229,7 +230,10 @@ func (g *Group) takeDown(ctx context.Context) error {
 	}
 	err := g.drbd.Down(ctx, g.cfg.Resource)
 	if errors.Is(err, admin.ErrHeldOpen) {
-		return fmt.Errorf("look for holders of %s in /sys/block: %w", g.record.Device, err)
+		return g.heldOpen(err)
 	}
-	return err
+	if err != nil {
+		return inDRBDsWords(err)
+	}
+	return nil
 }

@@ -76,30 +76,44 @@ const (
 func (g *Group) becomePrimary(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, primaryPatience)
 	defer cancel()
-	r, err := g.seen, error(nil) // what Inspect saw a moment ago spares a look
-	for {
-		if r == nil {
-			r, err = g.mustStatus(ctx)
-		}
+	var refusal error            // the last one that was DRBD's, not the end of ctx
+	for r := g.seen; ; r = nil { // what Inspect saw a moment ago spares a look
+		err := g.promote(ctx, r)
 		if err == nil {
-			if err = g.promote(ctx, r); err == nil {
-				return nil
-			}
+			return nil
 		}
-		r = nil
-		if errors.Is(err, admin.ErrNoUpToDate) || ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", admin.Reason(err), err)
+		if refusal == nil || ctx.Err() == nil {
+			refusal = inDRBDsWords(err)
+		}
+		if errors.Is(err, admin.ErrNoUpToDate) {
+			return refusal
 		}
 		g.log.Warn("DRBD does not become Primary yet", "resource", g.cfg.Resource, "err", err)
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", admin.Reason(err), err)
+			return refusal
 		case <-time.After(primaryPoll):
 		}
 	}
 }
 
+// inDRBDsWords puts what DRBD said in front of how its program was called:
+// exit reasons are cut at the end.
+func inDRBDsWords(err error) error {
+	if reason := admin.Reason(err); reason != err.Error() {
+		return fmt.Errorf("%s: %w", reason, err)
+	}
+	return err
+}
+
+// promote makes r Primary, or what Status finds when r is nil.
 func (g *Group) promote(ctx context.Context, r *drbd.Resource) error {
+	if r == nil {
+		var err error
+		if r, err = g.mustStatus(ctx); err != nil {
+			return err
+		}
+	}
 	if err := g.drbd.Promote(ctx, r); err != nil {
 		return err
 	}
@@ -140,6 +154,9 @@ func (g *Group) startDaemons(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := g.noteThere(&g.record.Daemons, true); err != nil {
+		return err
+	}
 	return g.daemons.Start(ctx)
 }
 
@@ -170,7 +187,7 @@ func (g *Group) startServer(ctx context.Context) error {
 		return err
 	}
 	if n > 0 {
-		if !g.record.NFSD {
+		if !g.threadsOurs() {
 			return fmt.Errorf("systemctl disable --now nfs-server: %w", ErrForeignServer)
 		}
 		return g.server.SetThreads(g.cfg.Server.Threads)
@@ -179,7 +196,7 @@ func (g *Group) startServer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list NFSv3 lock holders: %w", err)
 	}
-	if err := g.noteNFSD(true); err != nil {
+	if err := g.noteThere(&g.record.NFSD, true); err != nil {
 		return err
 	}
 	if err := g.server.Start(ctx); err != nil {

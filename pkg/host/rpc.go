@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 )
 
 // ONC RPC constants, RFC 5531 sections 9 and 11.
@@ -30,16 +31,18 @@ func (h *Host) RPCNull(ctx context.Context, addr netip.AddrPort, program, vers u
 		return fmt.Errorf("NULL call: %w", err)
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return fmt.Errorf("NULL call: %w", err)
-		}
-	}
+	// The end of ctx, however it comes, ends a read or write that waits.
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
 	xid := uint32(os.Getpid())
-	if _, err := conn.Write(nullCall(xid, program, vers)); err != nil {
-		return fmt.Errorf("NULL call to %s: %w", addr, err)
+	_, err = conn.Write(nullCall(xid, program, vers))
+	if err == nil {
+		err = readNullReply(conn, xid)
 	}
-	if err := readNullReply(conn, xid); err != nil {
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
 		return fmt.Errorf("NULL call to %s (program %d version %d): %w", addr, program, vers, err)
 	}
 	return nil
@@ -78,7 +81,7 @@ func readNullReply(r io.Reader, xid uint32) error {
 	if word(2) != 0 {
 		return errors.New("call denied")
 	}
-	verifier := int(word(4)+3) / 4
+	verifier := (int(word(4)) + 3) / 4
 	if 5+verifier >= len(body)/4 {
 		return errors.New("reply is truncated")
 	}

@@ -238,11 +238,8 @@ func (d *Daemons) StopStatd(ctx context.Context) error {
 	}
 }
 
-// Stop ends the daemons and waits until they are gone. None is success.
+// Stop ends the daemons' unit and waits until it is gone. None is success.
 func (d *Daemons) Stop(ctx context.Context) error {
-	if !d.Running() {
-		return nil
-	}
 	return d.sys.StopUnit(ctx, "nfs.daemons.stop", DaemonsUnit)
 }
 

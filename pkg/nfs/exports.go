@@ -2,6 +2,7 @@ package nfs
 
 import (
 	"crypto/sha1"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path"
@@ -41,7 +42,7 @@ func ParseExports(s, resource string) ([]Export, error) {
 		exports = append(exports, es...)
 	}
 	if len(exports) == 0 {
-		return nil, fmt.Errorf("exports is empty: name a directory and its clients, as in exports(5)")
+		return nil, errors.New("exports is empty: name a directory and its clients, as in exports(5)")
 	}
 	return exports, checkExports(exports)
 }
@@ -136,13 +137,13 @@ func normalClient(c string) (string, error) {
 	ip, err := netip.ParseAddr(strings.Trim(addr, "[]"))
 	if err != nil {
 		if isNet {
-			return "", fmt.Errorf("no address before the slash: use a form such as 192.168.2.0/24")
+			return "", errors.New("no address before the slash: use a form such as 192.168.2.0/24")
 		}
 		if strings.HasPrefix(c, "-") {
-			return "", fmt.Errorf("options for all clients are not supported: put them behind each client")
+			return "", errors.New("options for all clients are not supported: put them behind each client")
 		}
 		if !isHost(c) {
-			return "", fmt.Errorf("neither address, network, host name, @netgroup nor *")
+			return "", errors.New("neither address, network, host name, @netgroup nor *")
 		}
 		return c, nil
 	}
@@ -246,11 +247,11 @@ func checkExports(exports []Export) error {
 	paths := map[string]string{} // fsid → path
 	entries := map[string]bool{}
 	for _, e := range exports {
-		if key := e.Path + " " + e.Client; entries[key] {
+		key := e.Path + " " + e.Client
+		if entries[key] {
 			return fmt.Errorf("exports: %s is named twice for %s", e.Path, e.Client)
-		} else {
-			entries[key] = true
 		}
+		entries[key] = true
 		id := e.fsid()
 		if other, ok := paths[id]; ok && other != e.Path {
 			return fmt.Errorf("exports: %s and %s share fsid=%s: give each its own", other, e.Path, id)

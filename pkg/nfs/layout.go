@@ -30,6 +30,15 @@ func statdDir(sys fileReader, dir string) string {
 	return "."
 }
 
+// newStatdDir is the same for a directory that is made anew, by the
+// distribution.
+func newStatdDir(sys fileReader) string {
+	if _, err := sys.Stat("/etc/redhat-release"); err == nil {
+		return "/statd"
+	}
+	return ""
+}
+
 type fileReader interface {
 	ReadFile(path string) ([]byte, error)
 	ReadDir(path string) ([]string, error)

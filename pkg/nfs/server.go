@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,31 +90,40 @@ func (s *Server) Prepare(ctx context.Context) error {
 	if err := CheckPipefs(s.sys); err != nil {
 		return err
 	}
-	if err := s.mountOnce(ctx, "nfsd", procNFSD, "nfsd"); err != nil {
-		return err
-	}
-	return s.mountOnce(ctx, "sunrpc", PipefsDir(s.sys), "rpc_pipefs")
-}
-
-func (s *Server) mountOnce(ctx context.Context, source, dir, fstype string) error {
 	mounts, err := s.sys.Mounts()
 	if err != nil {
 		return err
 	}
-	for _, m := range mounts {
-		if m.Dir == dir && m.Type == fstype {
-			return nil
-		}
+	pipefs := PipefsDir(s.sys)
+	haveNFSD, havePipefs := mounted(mounts, procNFSD, "nfsd"), mounted(mounts, pipefs, "rpc_pipefs")
+	if haveNFSD && havePipefs {
+		return nil
 	}
 	if _, err := s.sys.Run(ctx, host.Cmd{Op: "nfs.modprobe", Name: "modprobe", Args: []string{"nfsd"}}); err != nil {
 		return err
 	}
+	if !haveNFSD {
+		if err := s.mount(ctx, "nfsd", procNFSD, "nfsd"); err != nil {
+			return err
+		}
+	}
+	if !havePipefs {
+		return s.mount(ctx, "sunrpc", pipefs, "rpc_pipefs")
+	}
+	return nil
+}
+
+func mounted(mounts []host.Mount, dir, fstype string) bool {
+	return slices.ContainsFunc(mounts, func(m host.Mount) bool { return m.Dir == dir && m.Type == fstype })
+}
+
+func (s *Server) mount(ctx context.Context, source, dir, fstype string) error {
 	if !strings.HasPrefix(dir, "/proc/") {
 		if err := s.sys.MkdirAll("nfs.pipefs", dir, 0o555); err != nil {
 			return err
 		}
 	}
-	err = s.sys.Mount(ctx, "nfs.mount", source, dir, fstype, "")
+	err := s.sys.Mount(ctx, "nfs.mount", source, dir, fstype, "")
 	if errors.Is(err, fs.ErrExist) || isBusy(err) {
 		return nil // systemd mounted it between our look and our call
 	}

@@ -50,7 +50,8 @@ const (
 	PlaceLocal                  // the node's own copy
 	PlaceVolume                 // the copy on the volume
 	PlaceForeign                // somewhere else, or something else
-	PlaceMissing                // nowhere: there is no such path
+	PlaceMissing                // nowhere, although a copy of ours is there: an adoption was interrupted
+	PlaceAbsent                 // nowhere: nfs-utils is not installed
 )
 
 // ErrForeignState reports that something else than this program decides what
@@ -62,7 +63,7 @@ var ErrForeignState = errors.New("not made by drbdnfs")
 func (s *State) Place() (Place, error) {
 	st, err := s.sys.Lstat(Dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return PlaceMissing, nil
+		return s.missing(), nil
 	}
 	if err != nil {
 		return PlaceForeign, fmt.Errorf("look at %s: %w", Dir, err)
@@ -87,6 +88,16 @@ func (s *State) Place() (Place, error) {
 		return PlaceVolume, nil
 	}
 	return PlaceForeign, nil
+}
+
+// missing tells apart why there is no /var/lib/nfs.
+func (s *State) missing() Place {
+	for _, dir := range []string{LocalDir, LocalDir + ".new"} {
+		if _, err := s.sys.Lstat(dir); err == nil {
+			return PlaceMissing
+		}
+	}
+	return PlaceAbsent
 }
 
 // ToLocal makes /var/lib/nfs lead to the node's own copy, and makes that copy
@@ -184,7 +195,8 @@ func (s *State) skeleton(dir string) error {
 	if err := s.sys.RemoveAll(op, tmp); err != nil {
 		return err
 	}
-	for _, sub := range []string{"", "/sm", "/sm.bak", "/nfsdcld", "/nfsdcltrack", "/v4recovery"} {
+	statd := newStatdDir(s.sys)
+	for _, sub := range []string{statd + "/sm", statd + "/sm.bak", "/nfsdcld", "/nfsdcltrack", "/v4recovery"} {
 		if err := s.sys.MkdirAll(op, tmp+sub, 0o755); err != nil {
 			return err
 		}
@@ -195,6 +207,23 @@ func (s *State) skeleton(dir string) error {
 		}
 	}
 	return s.sys.Rename(op, tmp, dir)
+}
+
+// RestoreLocal makes /var/lib/nfs lead to the node's own copy where it leads
+// nowhere: after a reset of a node that served, before anything else needs it.
+// It reports whether it had to. A link that leads somewhere is left alone, and
+// so is everything that is no link.
+func RestoreLocal(sys stateSystem) (bool, error) {
+	if st, err := sys.Lstat(Dir); err != nil || st.Mode()&fs.ModeSymlink == 0 {
+		return false, nil
+	}
+	if _, err := sys.Stat(Dir); !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if st, err := sys.Lstat(LocalDir); err != nil || !st.IsDir() {
+		return false, nil
+	}
+	return true, sys.ReplaceSymlink("state.restore", LocalDir, Dir)
 }
 
 // Seed makes the volume's copy out of the node's own when there is none yet.

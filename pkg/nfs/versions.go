@@ -1,6 +1,7 @@
 package nfs
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -29,7 +30,7 @@ func ParseVersions(s string) (Versions, error) {
 		}
 	}
 	if !v.V3 && !v.V4() {
-		return v, fmt.Errorf("nfs_versions is empty: name at least one of 3, 4.0, 4.1, 4.2")
+		return v, errors.New("nfs_versions is empty: name at least one of 3, 4.0, 4.1, 4.2")
 	}
 	return v, nil
 }

@@ -46,12 +46,16 @@ func (h *Host) command(c host.Cmd) (string, *refusal) {
 	return "", &refusal{127, c.Name + ": unknown to package hosttest"}
 }
 
-// exportfs is "exportfs -i -o OPTIONS CLIENT:PATH..." or "exportfs -u
+// exportfs is "exportfs -i -o OPTIONS -- CLIENT:PATH..." or "exportfs -u --
 // CLIENT:PATH". The table is written through /var/lib/nfs, as the real one is.
 func (h *Host) exportfs(args []string) *refusal {
+	args = slices.DeleteFunc(slices.Clone(args), func(s string) bool { return s == "--" })
 	l, err := h.find("/var/lib/nfs/etab", true)
 	if err != nil {
 		return &refusal{1, "exportfs: can't open /var/lib/nfs/etab for reading"}
+	}
+	if err := h.awaitIO("exportfs", "/var/lib/nfs/etab"); err != nil {
+		return &refusal{1, "exportfs: can't write /var/lib/nfs/etab"}
 	}
 	lines := slices.Collect(strings.Lines(string(l.node.data)))
 	drop := func(dir, client string) bool {

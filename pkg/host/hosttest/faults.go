@@ -26,6 +26,7 @@ type fault struct {
 	seen int
 	err  error
 	hang bool
+	wait chan struct{} // closed by Clear
 	kill When
 }
 
@@ -47,6 +48,10 @@ func (h *Host) FailNth(op string, n int, err error) { h.inject(fault{op: op, nth
 // where nothing helps. See [Host.CanHang].
 func (h *Host) Hang(op string) { h.inject(fault{op: op, hang: true}) }
 
+// Freeze makes each call labelled op wait in the kernel, whatever its context,
+// until [Host.Clear].
+func (h *Host) Freeze(op string) { h.inject(fault{op: op, wait: make(chan struct{})}) }
+
 // HangNth makes the nth call labelled op from now on wait until its context ends.
 func (h *Host) HangNth(op string, n int) { h.inject(fault{op: op, nth: n, hang: true}) }
 
@@ -57,6 +62,11 @@ func (h *Host) Kill(op string, n int, when When) { h.inject(fault{op: op, nth: n
 func (h *Host) Clear() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, f := range h.faults {
+		if f.wait != nil {
+			close(f.wait)
+		}
+	}
 	h.faults = nil
 }
 
@@ -106,9 +116,10 @@ func (h *Host) Action(ctx context.Context, fn func(ctx context.Context)) (killed
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	killed, h.dead, h.cancel = h.dead, false, nil
-	for path := range h.locks {
+	for _, path := range h.taken {
 		h.unlock(path)
 	}
+	h.taken = nil
 	return killed
 }
 
@@ -218,6 +229,13 @@ func (h *Host) enter(ctx context.Context, op string) (*fault, error) {
 		<-ctx.Done()
 		h.mu.Lock()
 		return nil, fmt.Errorf("%s: %w", op, ctx.Err())
+	case f.wait != nil:
+		h.mu.Unlock()
+		<-f.wait
+		h.mu.Lock()
+		if h.dead {
+			return nil, errKilled
+		}
 	case f.kill == Before:
 		h.die()
 		return nil, errKilled

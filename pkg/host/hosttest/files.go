@@ -44,11 +44,12 @@ func (h *Host) WriteFile(op, path string, data []byte) error {
 }
 
 // WriteFileAtomic puts data at path. Killed in the middle, it leaves half of
-// the temporary file. On a volume whose I/O DRBD holds back it waits until
-// that ends.
+// the temporary file.
 func (h *Host) WriteFileAtomic(op, path string, data []byte, perm fs.FileMode) error {
 	return h.do(noContext, op, func() error {
-		h.awaitIO(path)
+		if err := h.awaitIO(op, path); err != nil {
+			return err
+		}
 		tmp := path + ".tmp"
 		n := &node{mode: perm, data: slices.Clone(data)}
 		if h.half {
@@ -185,6 +186,9 @@ func (h *Host) rename(from, to string) error {
 // Exchange swaps the two paths in one step.
 func (h *Host) Exchange(op, a, b string) error {
 	return h.do(noContext, op, func() error {
+		if h.NoExchange {
+			return fmt.Errorf("%s: %w", op, syscall.ENOSYS)
+		}
 		x, err := h.find(a, false)
 		if err != nil {
 			return wrap(op, err)
@@ -220,7 +224,9 @@ func (h *Host) ReplaceSymlink(op, target, path string) error {
 // skip. Killed in the middle, it has copied half of the entries.
 func (h *Host) CopyTree(op, src, dst string, skip ...string) error {
 	return h.do(noContext, op, func() error {
-		h.awaitIO(dst)
+		if err := h.awaitIO(op, dst); err != nil {
+			return err
+		}
 		l, err := h.find(src, true)
 		if err != nil {
 			return fmt.Errorf("%s: copy %s to %s: %w", op, src, dst, err)

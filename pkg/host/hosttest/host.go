@@ -68,9 +68,10 @@ type Host struct {
 	procs   map[int]*Process
 	lastPID int
 	units   map[string]*unit
-	local   []netip.Prefix // the machine's own addresses
-	locks   map[string]chan struct{}
-	resumed chan struct{} // closed when suspended I/O goes on
+	local   []netip.Prefix           // the machine's own addresses
+	locks   map[string]chan struct{} // closed when the lock is released
+	taken   []string                 // locks of the running action
+	resumed chan struct{}            // closed when suspended I/O goes on
 
 	violations []string
 	excused    map[string]bool // rules that a fault has made impossible to keep
@@ -159,6 +160,7 @@ func (h *Host) Reboot() {
 	maps.DeleteFunc(h.procs, func(pid int, _ *Process) bool { return pid != 1 })
 	clear(h.units)
 	h.NFSD.reset()
+	h.resume()
 	h.DRBD.down()
 	h.Blocked, h.Sockets, h.orphaned = nil, nil, nil
 	h.Addrs = slices.DeleteFunc(h.Addrs, func(a host.Address) bool { return !slices.Contains(h.local, a.Prefix) })
@@ -201,6 +203,9 @@ func (h *Host) Lock(ctx context.Context, path string) (unlock func(), err error)
 			}
 			if held = h.locks[path]; held == nil {
 				h.locks[path] = make(chan struct{})
+				if h.cancel != nil {
+					h.taken = append(h.taken, path)
+				}
 			}
 			return nil
 		})

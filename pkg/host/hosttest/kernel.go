@@ -49,6 +49,13 @@ func (h *Host) SetForeignNFSD(threads int) {
 	h.NFSD.Threads, h.NFSD.ports = threads, []int{2049}
 }
 
+// SetThreads sets the number of threads, as somebody with a shell does.
+func (h *Host) SetThreads(count int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.setThreads(count)
+}
+
 // files of the server that can be read and written while it is configured.
 var nfsdFiles = []string{"threads", "portlist", "versions", "nfsv4leasetime", "nfsv4gracetime"}
 

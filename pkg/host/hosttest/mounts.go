@@ -181,19 +181,27 @@ func (h *Host) volumeMount() *mounted {
 	return nil
 }
 
-// awaitIO waits while p lies on a volume whose I/O DRBD holds back, as a write
-// with fsync does.
-func (h *Host) awaitIO(p string) {
-	for {
-		l, err := h.walk(path.Dir(p), true)
-		if err != nil || l.mount == nil || !h.isVolume(l.mount) || h.DRBD.Suspended == "no" {
-			return
+// awaitIO is a write to p. On a volume whose I/O DRBD holds back it waits in the
+// kernel, where no signal reaches it: only the write that a monitor makes on
+// the side may do that, everything else is a violation.
+func (h *Host) awaitIO(op, p string) error {
+	for h.suspends(p) {
+		if op != "volume.write" {
+			h.violate("%s: write to %s while I/O is suspended (%s)", op, p, h.DRBD.Suspended)
+			return fmt.Errorf("%s: %w", op, syscall.EIO)
 		}
 		resumed := h.resumed
 		h.mu.Unlock()
 		<-resumed
 		h.mu.Lock()
 	}
+	return nil
+}
+
+// suspends reports whether p lies on a volume that does no I/O now.
+func (h *Host) suspends(p string) bool {
+	l, err := h.walk(path.Dir(p), true)
+	return err == nil && l.mount != nil && h.isVolume(l.mount) && h.DRBD.Suspended != "no"
 }
 
 // Suspend makes DRBD hold back I/O for a reason of its own words: "quorum",

@@ -58,6 +58,19 @@ func (h *Host) hold(p *Process, what, path string) error {
 	return nil
 }
 
+// Find returns a process called command, nil when there is none, for the test
+// to change.
+func (h *Host) Find(command string) *Process {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.procs {
+		if p.Command == command {
+			return p
+		}
+	}
+	return nil
+}
+
 // Alive reports whether process pid runs.
 func (h *Host) Alive(pid int) bool {
 	h.mu.Lock()

@@ -64,6 +64,12 @@ var errUsage = errors.New("usage")
 
 func command(ctx context.Context, env *scenario.Env, name string, args []string) error {
 	switch name {
+	case "up", "down", "remove", "test", "demo":
+		if err := env.Rig.Lock(); err != nil {
+			return err
+		}
+	}
+	switch name {
 	case "up":
 		return env.Up(ctx)
 	case "down":

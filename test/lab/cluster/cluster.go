@@ -168,7 +168,7 @@ func (c *Cluster) SetupCluster(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return rig.Poll(ctx, "both nodes to be online", 3*time.Minute, time.Second, func(ctx context.Context) error {
+		return rig.Poll(ctx, "both nodes to be online", 5*time.Minute, 3*time.Second, func(ctx context.Context) error {
 			for _, node := range rig.Nodes() {
 				s, err := c.State(ctx, node)
 				if err != nil {
@@ -192,7 +192,7 @@ func (c *Cluster) ApplyCIB(ctx context.Context, xml string) error {
 	if err := c.put(ctx, node, "/root/lab-cib.xml", xml); err != nil {
 		return err
 	}
-	_, err = c.Rig.SSH(ctx, node, "cibadmin --replace --scope configuration --xml-file /root/lab-cib.xml && cibadmin --upgrade --force >/dev/null; crm_verify --live-check")
+	_, err = c.Rig.SSH(ctx, node, "cibadmin --replace --scope configuration --xml-file /root/lab-cib.xml")
 	return err
 }
 

@@ -112,7 +112,11 @@ func Timeline(entries []Entry) []Event {
 }
 
 func eventOf(e Entry) string {
-	m := e.Message
+	m := strings.TrimSpace(e.Message)
+	// Pacemaker puts the severity in front.
+	if _, rest, ok := strings.Cut(m, "notice: "); ok {
+		m = rest
+	}
 	switch e.Ident {
 	case "corosync":
 		switch {

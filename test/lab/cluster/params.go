@@ -58,3 +58,16 @@ func AgentEnv() string {
 
 // shellQuote makes one word of s for a POSIX shell.
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// TesterArgs returns the parameters of OursCIB as options of ocf-tester.
+func TesterArgs() (string, error) {
+	params, err := agentParams(OursCIB)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, p := range params {
+		fmt.Fprintf(&b, "-o %s ", shellQuote(p[0]+"="+p[1]))
+	}
+	return strings.TrimSpace(b.String()), nil
+}

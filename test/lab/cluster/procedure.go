@@ -8,8 +8,8 @@ import (
 	"github.com/spacei/drbdnfs/test/lab/rig"
 )
 
-// clearResources empties the CIB and waits until nothing runs.
-func (c *Cluster) clearResources(ctx context.Context) error {
+// ClearResources empties the CIB and waits until nothing runs.
+func (c *Cluster) ClearResources(ctx context.Context) error {
 	if err := c.ApplyCIB(ctx, EmptyCIB); err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (c *Cluster) clearResources(ctx context.Context) error {
 // UseProcedure turns the cluster to the hand-made configuration and waits until
 // it serves. It returns the active node.
 func (c *Cluster) UseProcedure(ctx context.Context) (string, error) {
-	if err := c.clearResources(ctx); err != nil {
+	if err := c.ClearResources(ctx); err != nil {
 		return "", err
 	}
 	if err := c.Both(ctx, "drbdadm up res0 2>/dev/null || true"); err != nil {
@@ -45,12 +45,26 @@ func (c *Cluster) UseProcedure(ctx context.Context) (string, error) {
 	if err := c.ApplyCIB(ctx, ProcedureCIB); err != nil {
 		return "", err
 	}
-	return c.WaitReady(ctx, 5*time.Minute)
+	// A start that this slow machine fails is tried again as an administrator
+	// would: its fail count bans the node for good otherwise.
+	active := ""
+	err := rig.Poll(ctx, "the hand-made configuration to serve", 8*time.Minute, time.Second, func(ctx context.Context) error {
+		var err error
+		if active, err = c.WaitReady(ctx, 30*time.Second); err != nil {
+			_, _ = c.Rig.SSH(ctx, rig.Node1, "crm_resource --cleanup >/dev/null 2>&1")
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	_, err = c.Rig.SSH(ctx, rig.Node1, "crm_resource --cleanup >/dev/null 2>&1; true")
+	return active, err
 }
 
 // LeaveProcedure removes the hand-made configuration from both nodes.
 func (c *Cluster) LeaveProcedure(ctx context.Context) error {
-	if err := c.clearResources(ctx); err != nil {
+	if err := c.ClearResources(ctx); err != nil {
 		return err
 	}
 	c.Resource, c.With = Resource, nil

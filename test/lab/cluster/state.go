@@ -46,6 +46,9 @@ type Failure struct {
 	ExitReason string `xml:"exitreason,attr"`
 	ExitCode   int    `xml:"exitcode,attr"`
 	Key        string `xml:"op_key,attr"`
+	// Call counts the operations of a node's executor; a later failure of the
+	// same operation has a higher one.
+	Call int `xml:"call,attr"`
 }
 
 type crmMon struct {
@@ -164,7 +167,7 @@ func (c *Cluster) Active(ctx context.Context) (string, error) {
 // address answers NFS. It returns the active node.
 func (c *Cluster) WaitReady(ctx context.Context, limit time.Duration) (string, error) {
 	active := ""
-	err := rig.Poll(ctx, "the cluster to be whole", limit, time.Second, func(ctx context.Context) error {
+	err := rig.Poll(ctx, "the cluster to be whole", limit, 2*time.Second, func(ctx context.Context) error {
 		node, err := c.AnyOnline(ctx)
 		if err != nil {
 			return err

@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 )
 
 // Names of the lab's three machines.
@@ -34,10 +36,11 @@ type Rig struct {
 	// Log receives progress.
 	Log *Progress
 
-	id    string
-	accel Accel
-	image Image
-	sshMu sync.Mutex
+	id       string
+	accel    Accel
+	image    Image
+	sshMu    sync.Mutex
+	lockFile *os.File
 }
 
 // Machine describes one virtual machine of the lab.
@@ -126,6 +129,27 @@ func Open(dir string, out io.Writer) (*Rig, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Lock makes the caller the only one that changes this lab until the process
+// ends; another one that is at work is an error that names it.
+func (r *Rig) Lock() error {
+	f, err := os.OpenFile(filepath.Join(r.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		pid, _ := io.ReadAll(f)
+		f.Close()
+		return fmt.Errorf("another scripts/lab is at work in this lab (pid %s)", strings.TrimSpace(string(pid)))
+	}
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, os.Getpid())
+	// Kept open, and so locked, until the process ends.
+	r.lockFile = f
+	return err
 }
 
 func (r *Rig) vmDir(name string) string { return filepath.Join(r.Dir, "vm", name) }

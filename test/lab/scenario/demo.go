@@ -32,9 +32,7 @@ func (e *Env) Demo(ctx context.Context) error {
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		for _, f := range t.cleanup {
-			f(clean)
-		}
+		t.runCleanups(clean)
 	}()
 	say("The cluster: one resource, promoted on %s", active)
 	text, err := e.Rig.SSH(ctx, active, "crm_mon --one-shot --exclude=failures; ip -br -4 addr show ens3; grep ' /home/nfs ' /proc/mounts; exportfs -v")

@@ -129,6 +129,14 @@ func (t *T) Check(ok bool, format string, args ...any) bool {
 // Cleanup runs f after the scenario, the last one first, also when it failed.
 func (t *T) Cleanup(f func(context.Context)) { t.cleanup = append(t.cleanup, f) }
 
+// runCleanups runs what Cleanup has noted, the last one first, and forgets it.
+func (t *T) runCleanups(ctx context.Context) {
+	for i := len(t.cleanup) - 1; i >= 0; i-- {
+		t.cleanup[i](ctx)
+	}
+	t.cleanup = nil
+}
+
 // RunAll runs scenarios and prints their results in the manner of go test; the
 // last line is "N passed, N failed, N skipped". It returns the number that failed.
 func (e *Env) RunAll(ctx context.Context, list []Scenario) int {
@@ -173,9 +181,7 @@ func (e *Env) runOne(ctx context.Context, s Scenario) (err error) {
 		// cleanups must not wipe logs.
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 		defer cancel()
-		for i := len(t.cleanup) - 1; i >= 0; i-- {
-			t.cleanup[i](clean)
-		}
+		t.runCleanups(clean)
 	}()
 	if err := s.Run(ctx, t); err != nil {
 		return errors.Join(append([]error{err}, failures(t.failed)...)...)

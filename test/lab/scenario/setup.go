@@ -159,6 +159,9 @@ func bringUp(ctx context.Context, t *T) error {
 		return err
 	}
 	t.Logf("promoted on %s", active)
+	if _, err := t.Rig.SSH(ctx, active, "crm_verify --live-check -V 2>&1"); err != nil {
+		t.Check(false, "crm_verify: %v", err)
+	}
 	if err := t.MountClient(ctx); err != nil {
 		return err
 	}
