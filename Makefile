@@ -28,6 +28,7 @@ build: ## Build the three binaries into bin/ (static, stripped)
 
 check: ## The quick loop: format, vet, lint, race tests, tidy, meta-data, scripts (under 2 minutes)
 	@scripts/install-deps check
+	@echo "checking; each part prints when it is done (about two minutes the first time)"
 	@$(MAKE) -j2 --output-sync=target $(CHECKS)
 
 fmt: tools ## Format the Go code
@@ -59,20 +60,19 @@ clean: ## Remove what make built (the lab's images stay: scripts/lab down)
 	@rm -rf bin dist
 
 # The parts of check, each a target of its own; the longest first.
-CHECKS := check-test check-lint check-vet check-agent check-format check-tidy check-files
+CHECKS := check-test check-lint check-agent check-format check-tidy check-files
 .PHONY: tools $(CHECKS) check-rpm
 
 # Pinned by tools/go.mod, a module of its own: the project does not depend on
 # what checks it. Go's build cache keeps them between runs.
 tools:
-	@$(STAGE) "lint tools" go build -C tools -o ../$(TOOLS)/ ./lint mvdan.cc/gofumpt github.com/mgechev/revive
+	@$(STAGE) "lint tools" go build -C tools -buildvcs=false -o ../$(TOOLS)/ ./lint mvdan.cc/gofumpt github.com/mgechev/revive
 
 check-test:
 	@$(STAGE) "unit tests" go test -race -vet=off -timeout 5m ./...
 
 check-lint: tools
-	@$(STAGE) "staticcheck" $(TOOLS)/lint ./...
-	@$(STAGE) "go fix" scripts/no-output "go fix ./... puts this right" go fix -diff ./...
+	@$(STAGE) "vet, fix, staticcheck" $(TOOLS)/lint ./...
 	@$(STAGE) "revive" $(TOOLS)/revive -config revive.toml -formatter plain ./...
 
 check-format: tools
@@ -81,9 +81,6 @@ check-format: tools
 check-tidy:
 	@$(STAGE) "go mod tidy" go mod tidy -diff
 	@$(STAGE) "go mod tidy, tools" go -C tools mod tidy -diff
-
-check-vet:
-	@$(STAGE) "go vet" go vet ./...
 
 check-agent: build
 	@$(STAGE) "agent" scripts/check-agent bin/ocf-drbdnfs

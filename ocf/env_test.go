@@ -32,7 +32,8 @@ var envTests = []struct {
 }{
 	{"empty", nil, ocf.Env{}},
 	{
-		"a recurring monitor", []string{
+		"a recurring monitor",
+		[]string{
 			"OCF_RESOURCE_INSTANCE=nfs", "OCF_RESKEY_drbd_resource=res0", "OCF_RESKEY_crm_feature_set=3.17.4",
 			"OCF_RESKEY_CRM_meta_timeout=30000", "OCF_RESKEY_CRM_meta_interval=10000", "OCF_RESKEY_CRM_meta_name=monitor",
 			"OCF_CHECK_LEVEL=10", "OCF_EXIT_REASON_PREFIX=ocf-exit-reason:", "PATH=/usr/bin",
@@ -53,19 +54,23 @@ var envTests = []struct {
 	{"no equal sign", []string{"OCF_RESKEY_device"}, ocf.Env{}},
 	{"a name that only starts alike", []string{"OCF_RESKEYdevice=x", "XOCF_RESKEY_device=x"}, ocf.Env{}},
 	{
-		"words instead of numbers", []string{"OCF_CHECK_LEVEL=deep", "OCF_RESKEY_CRM_meta_timeout=30s", "OCF_RESKEY_CRM_meta_interval="},
+		"words instead of numbers",
+		[]string{"OCF_CHECK_LEVEL=deep", "OCF_RESKEY_CRM_meta_timeout=30s", "OCF_RESKEY_CRM_meta_interval="},
 		ocf.Env{Meta: map[string]string{"timeout": "30s", "interval": ""}},
 	},
 	{
-		"negative times", []string{"OCF_RESKEY_CRM_meta_timeout=-1", "OCF_RESKEY_CRM_meta_interval=-5"},
+		"negative times",
+		[]string{"OCF_RESKEY_CRM_meta_timeout=-1", "OCF_RESKEY_CRM_meta_interval=-5"},
 		ocf.Env{Meta: map[string]string{"timeout": "-1", "interval": "-5"}},
 	},
 	{
-		"times that would overflow", []string{"OCF_RESKEY_CRM_meta_timeout=9223372036855", "OCF_RESKEY_CRM_meta_interval=99999999999999999999"},
+		"times that would overflow",
+		[]string{"OCF_RESKEY_CRM_meta_timeout=9223372036855", "OCF_RESKEY_CRM_meta_interval=99999999999999999999"},
 		ocf.Env{Meta: map[string]string{"timeout": "9223372036855", "interval": "99999999999999999999"}},
 	},
 	{
-		"a parameter that looks like a meta attribute", []string{"OCF_RESKEY_crm_meta_timeout=5"},
+		"a parameter that looks like a meta attribute",
+		[]string{"OCF_RESKEY_crm_meta_timeout=5"},
 		ocf.Env{Params: map[string]string{"crm_meta_timeout": "5"}},
 	},
 	{"the last of two counts", []string{"OCF_CHECK_LEVEL=10", "OCF_CHECK_LEVEL=20"}, ocf.Env{CheckLevel: 20}},

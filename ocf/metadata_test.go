@@ -32,14 +32,13 @@ func checkText(t *testing.T, err error, texts ...string) {
 
 // document is meta-data as a reader of the OCF resource agent API 1.1 sees it.
 type document struct {
-	XMLName    xml.Name  `xml:"resource-agent"`
-	Name       string    `xml:"name,attr"`
-	Version    string    `xml:"version,attr"`
-	API        string    `xml:"version"`
-	Long       string    `xml:"longdesc"`
-	Short      string    `xml:"shortdesc"`
-	Parameters []element `xml:"parameters>parameter"`
-	Actions    []element `xml:"actions>action"`
+	XMLName    xml.Name   `xml:"resource-agent"`
+	Attrs      []xml.Attr `xml:",any,attr"`
+	API        string     `xml:"version"`
+	Long       string     `xml:"longdesc"`
+	Short      string     `xml:"shortdesc"`
+	Parameters []element  `xml:"parameters>parameter"`
+	Actions    []element  `xml:"actions>action"`
 }
 
 type element struct {
@@ -91,8 +90,8 @@ var example = ocf.Metadata{
 // characters are in it.
 func TestMetadataXML(t *testing.T) {
 	d := parse(t, example.XML())
-	got := []string{d.Name, d.Version, d.API, strings.TrimSpace(d.Long), d.Short}
-	wantHead := []string{"thing", example.Version, "1.1", example.Long, example.Short}
+	got := []string{text(d.Attrs), d.API, strings.TrimSpace(d.Long), d.Short}
+	wantHead := []string{"name=thing version=" + example.Version, "1.1", example.Long, example.Short}
 	if diff := cmp.Diff(wantHead, got); diff != "" {
 		t.Errorf("head (-want +got):\n%s", diff)
 	}
@@ -116,7 +115,7 @@ func TestMetadataXML(t *testing.T) {
 	if diff := cmp.Diff(wantActions, got); diff != "" {
 		t.Errorf("actions (-want +got):\n%s", diff)
 	}
-	if example.XML() != example.XML() {
+	if first, second := example.XML(), example.XML(); first != second {
 		t.Error("the same meta-data gives different bytes")
 	}
 }

@@ -13,9 +13,9 @@ import (
 var update = flag.Bool("update", false, "rewrite what the scripts in testdata expect")
 
 func TestMain(m *testing.M) {
-	commands := map[string]func(){"ocf-drbdnfs": agentMain}
+	commands := map[string]func(){"ocf-drbdnfs": func() { os.Exit(agentMain()) }}
 	for _, name := range programs {
-		commands[name] = tool(name)
+		commands[name] = func() { os.Exit(tool(name)) }
 	}
 	testscript.Main(m, commands)
 }
@@ -50,7 +50,7 @@ func TestScripts(t *testing.T) {
 			RequireExplicitExec: true,
 			RequireUniqueNames:  true,
 			Setup: func(env *testscript.Env) error {
-				env.Vars = append(env.Vars, parameters...)
+				env.Vars = append(append(env.Vars, noRaceSleep), parameters...)
 				for _, kv := range parameters {
 					env.Vars = append(env.Vars, "BEFORE_"+kv)
 				}

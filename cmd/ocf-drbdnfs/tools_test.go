@@ -18,12 +18,10 @@ var captures embed.FS
 // tool is the main of every scripted program: it logs its arguments, and does
 // what the script says in a file called answer/ARGUMENTS (the exit code in the
 // first line, then standard error), or else what a machine where all is well
-// does.
-func tool(name string) func() {
-	return func() {
-		t := scripted{dir: os.Getenv(envState), argv: append([]string{name}, os.Args[1:]...)}
-		os.Exit(t.run())
-	}
+// does. It returns the exit code.
+func tool(name string) int {
+	t := scripted{dir: os.Getenv(envState), argv: append([]string{name}, os.Args[1:]...)}
+	return t.run()
 }
 
 type scripted struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -28,6 +29,10 @@ const (
 	envFiles   = "FILES"   // directory with files to put on the machine, in place of its own
 	envState   = "WORK"    // where the tools keep state and log
 )
+
+// noRaceSleep spares each process of a test under the race detector the second
+// for which it waits at its end.
+const noRaceSleep = "GORACE=atexit_sleep_ms=0"
 
 // programs are the tools that really are executed; everything else on the
 // machine is package hosttest's.
@@ -59,9 +64,9 @@ func (m machine) Run(ctx context.Context, c host.Cmd) (host.Result, error) {
 		return host.Result{}, fmt.Errorf("%s: %w", c.Name, host.ErrNotInstalled)
 	}
 	m.appendLine("ops", c.Op)
-	real := c
-	real.Env = append(slices.Clone(c.Env), envState+"="+m.dir, envDRBD+"="+os.Getenv(envDRBD))
-	res, err := m.real.Run(ctx, real)
+	told := c
+	told.Env = append(slices.Clone(c.Env), envState+"="+m.dir, envDRBD+"="+os.Getenv(envDRBD), noRaceSleep)
+	res, err := m.real.Run(ctx, told)
 	if err != nil {
 		return res, err
 	}
@@ -92,15 +97,15 @@ func (outside) Cleanup(func()) {}
 
 // Fatalf ends the process.
 func (outside) Fatalf(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-	os.Exit(99)
+	panic(fmt.Sprintf(format, args...))
 }
 
 // agentMain is the command ocf-drbdnfs of the scripts: the real one, or the
-// real agent on a machine in the state that the script asks for.
-func agentMain() {
+// real agent on a machine in the state that the script asks for. It returns the
+// exit code.
+func agentMain() int {
 	if os.Getenv(envNode) == "" {
-		os.Exit(int(run(context.Background(), os.Args[1:])))
+		return int(run(context.Background(), os.Args[1:]))
 	}
 	m := machine{
 		Host:    hosttest.New(outside{}),
@@ -111,7 +116,7 @@ func agentMain() {
 	m.DRBD.Kernel84 = os.Getenv(envDRBD) == "8.4"
 	m.prepare(os.Getenv(envNode))
 	for op := range strings.FieldsSeq(os.Getenv(envBroken)) {
-		m.Fail(op, fmt.Errorf("broken by the script"))
+		m.Fail(op, errors.New("broken by the script"))
 	}
 	for program := range strings.FieldsSeq(os.Getenv(envDead)) {
 		m.Kill9(program)
@@ -125,7 +130,7 @@ func agentMain() {
 	for _, v := range m.Violations() {
 		m.appendLine("argv", "violation: "+v)
 	}
-	os.Exit(int(code))
+	return int(code)
 }
 
 // addFiles puts what is below dir on the machine.

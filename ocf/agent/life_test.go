@@ -36,13 +36,18 @@ func TestLife(t *testing.T) {
 		{"monitor", ocf.NotRunning, false},
 		{"probe", ocf.NotRunning, false},
 	}
-	for _, kernel := range []struct {
-		name string
-		is84 bool
-	}{{"DRBD 9", false}, {"DRBD 8.4", true}} {
-		t.Run(kernel.name, func(t *testing.T) {
+	for _, machine := range []struct {
+		name  string
+		scene func(w *world)
+	}{
+		{"EL with DRBD 9", func(*world) {}},
+		{"EL with DRBD 8.4", func(w *world) { w.DRBD.Kernel84 = true }},
+		{"Debian", func(w *world) { w.Debian() }},
+		{"auto-promote", func(w *world) { w.DRBD.AutoPromo = true }},
+	} {
+		t.Run(machine.name, func(t *testing.T) {
 			on(t, func(t *testing.T, w *world) {
-				w.DRBD.Kernel84 = kernel.is84
+				machine.scene(w)
 				for i, s := range steps {
 					w.want(t, s.action, s.code)
 					if w.Serves() != s.serves {

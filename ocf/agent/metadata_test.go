@@ -77,7 +77,7 @@ func TestMetadataMakesSense(t *testing.T) {
 		}
 		intervals[a.Interval] = true
 	}
-	for _, name := range strings.Fields("start stop promote demote monitor notify reload-agent meta-data validate-all") {
+	for name := range strings.FieldsSeq("start stop promote demote monitor notify reload-agent meta-data validate-all") {
 		if !have[name] {
 			t.Errorf("no action %s", name)
 		}

@@ -62,54 +62,56 @@ func TestStartRefused(t *testing.T) {
 	}
 }
 
+// histories are what a node can have behind it when it is started.
+var histories = []struct {
+	name  string
+	scene func(w *world)
+}{
+	{"fresh", func(*world) {}},
+	{"called by hand", func(w *world) { clear(w.meta) }},
+	{"Pacemaker 2.0", func(w *world) { delete(w.meta, "promoted_max"); w.meta["master_max"] = "1" }},
+	{"without RENAME_EXCHANGE", func(w *world) { w.NoExchange = true }},
+	{"state with the link of the procedure", func(w *world) {
+		w.SetDir("/var/lib/nfs_/statd/sm", 29, 29)
+		w.Delete("/var/lib/nfs")
+		w.SetLink("/var/lib/nfs", "/home/nfs/var/lib/nfs") // dangles while the volume is not mounted
+	}},
+	{"DRBD up", func(w *world) { w.SetUp() }},
+	{"DRBD up, peer gone", func(w *world) { w.DRBD.LosePeer() }},
+	{"DRBD up, standing alone", func(w *world) { w.DRBD.LosePeer(); w.DRBD.Connection = "StandAlone" }},
+	{"DRBD being brought up by LINSTOR", func(w *world) {
+		w.SetFile("/var/lib/linstor.d/res0.res", "")
+		w.SetService("linstor-satellite.service", "java")
+		w.Modules["drbd"] = true
+		looks := 0
+		w.On("drbd.status", func() {
+			if looks++; looks == 5 {
+				w.DRBD.Up = true
+			}
+		})
+	}},
+	{"LINSTOR that does not bring it up", func(w *world) {
+		w.SetFile("/var/lib/linstor.d/res0.res", "")
+		w.SetService("linstor-satellite.service", "java")
+	}},
+	{"idmapd of nfs-utils", func(w *world) { w.SetService("nfs-idmapd.service", "rpc.idmapd") }},
+	{"Primary without anything", func(w *world) { w.SetUp(); w.DRBD.Role = "Primary" }},
+	{"address left", func(w *world) { w.SetAddress("ens3", vip4+"/24") }},
+	{"port block left", func(w *world) {
+		w.SetFile(runDir+"/nfs.json", `{"params":{"drbd_resource":"res0"}}`)
+		w.Blocked = &host.Block{}
+	}},
+	{"volume mounted by somebody", func(w *world) {
+		w.SetUp()
+		w.DRBD.Role = "Primary"
+		w.SetDir(volume, 0, 0)
+		_ = w.Mount(context.Background(), "test", w.DRBD.Device(), volume, "xfs", "")
+	}},
+}
+
 // Ensure that start ends ready to be promoted on nodes of every history.
 func TestStart(t *testing.T) {
-	tests := []struct {
-		name  string
-		scene func(w *world)
-	}{
-		{"fresh", func(*world) {}},
-		{"called by hand", func(w *world) { clear(w.meta) }},
-		{"Pacemaker 2.0", func(w *world) { delete(w.meta, "promoted_max"); w.meta["master_max"] = "1" }},
-		{"without RENAME_EXCHANGE", func(w *world) { w.NoExchange = true }},
-		{"state with the link of the procedure", func(w *world) {
-			w.SetDir("/var/lib/nfs_/statd/sm", 29, 29)
-			w.Delete("/var/lib/nfs")
-			w.SetLink("/var/lib/nfs", "/home/nfs/var/lib/nfs") // dangles while the volume is not mounted
-		}},
-		{"DRBD up", func(w *world) { w.SetUp() }},
-		{"DRBD up, peer gone", func(w *world) { w.DRBD.LosePeer() }},
-		{"DRBD up, standing alone", func(w *world) { w.DRBD.LosePeer(); w.DRBD.Connection = "StandAlone" }},
-		{"DRBD being brought up by LINSTOR", func(w *world) {
-			w.SetFile("/var/lib/linstor.d/res0.res", "")
-			w.SetService("linstor-satellite.service", "java")
-			w.Modules["drbd"] = true
-			looks := 0
-			w.On("drbd.status", func() {
-				if looks++; looks == 5 {
-					w.DRBD.Up = true
-				}
-			})
-		}},
-		{"LINSTOR that does not bring it up", func(w *world) {
-			w.SetFile("/var/lib/linstor.d/res0.res", "")
-			w.SetService("linstor-satellite.service", "java")
-		}},
-		{"idmapd of nfs-utils", func(w *world) { w.SetService("nfs-idmapd.service", "rpc.idmapd") }},
-		{"Primary without anything", func(w *world) { w.SetUp(); w.DRBD.Role = "Primary" }},
-		{"address left", func(w *world) { w.SetAddress("ens3", vip4+"/24") }},
-		{"port block left", func(w *world) {
-			w.SetFile(runDir+"/nfs.json", `{"params":{"drbd_resource":"res0"}}`)
-			w.Blocked = &host.Block{}
-		}},
-		{"volume mounted by somebody", func(w *world) {
-			w.SetUp()
-			w.DRBD.Role = "Primary"
-			w.SetDir(volume, 0, 0)
-			_ = w.Mount(context.Background(), "test", w.DRBD.Device(), volume, "xfs", "")
-		}},
-	}
-	for _, tt := range tests {
+	for _, tt := range histories {
 		t.Run(tt.name, func(t *testing.T) {
 			on(t, func(t *testing.T, w *world) {
 				tt.scene(w)
@@ -131,11 +133,14 @@ func TestStart(t *testing.T) {
 
 // Ensure that a node whose state directory is gone gets one that works.
 func TestStartWithoutState(t *testing.T) {
-	t.Skip("the new directory has Debian's layout; rpc.statd of EL needs /var/lib/nfs/statd")
-	on(t, func(t *testing.T, w *world) {
-		w.Delete("/var/lib/nfs")
-		w.promoted(t)
-	})
+	for _, distribution := range []func(w *world){func(*world) {}, func(w *world) { w.Debian() }} {
+		on(t, func(t *testing.T, w *world) {
+			distribution(w)
+			w.Delete("/var/lib/nfs")
+			w.promoted(t)
+			w.want(t, "stop", ocf.Success)
+		})
+	}
 }
 
 // Ensure that start takes down what a dead cluster has left, unless it serves:

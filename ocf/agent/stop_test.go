@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -123,6 +124,41 @@ func TestStopBusy(t *testing.T) {
 	})
 }
 
+// Ensure that the cluster's own processes are never ended, whatever they hold.
+func TestStopSparesCluster(t *testing.T) {
+	on(t, func(t *testing.T, w *world) {
+		w.promoted(t)
+		var spared []int
+		for _, command := range []string{"pacemaker-execd", "corosync", "systemd-journald"} {
+			spared = append(spared, w.Spawn(command, "cwd", volume).PID)
+		}
+		w.want(t, "stop", ocf.ErrGeneric)
+		w.wantReason(t, "held by pacemaker-execd[")
+		for _, pid := range spared {
+			if !w.Alive(pid) {
+				t.Errorf("process %d was ended", pid)
+			}
+		}
+	})
+}
+
+// Ensure that what a failed demotion left undone is done by what comes next,
+// though nothing of the group can be seen any more.
+func TestFailedDemoteIsCompleted(t *testing.T) {
+	for _, next := range []string{"start", "stop", "demote"} {
+		t.Run(next, func(t *testing.T) {
+			on(t, func(t *testing.T, w *world) {
+				w.promoted(t)
+				w.clients(t)
+				w.FailOnce("peers.destroy", errInjected)
+				w.want(t, "demote", ocf.ErrGeneric)
+				w.want(t, next, ocf.Success)
+				w.hasReached(t, next)
+			})
+		})
+	}
+}
+
 // Ensure that a file system that no process holds is reported as such.
 func TestStopPinned(t *testing.T) {
 	on(t, func(t *testing.T, w *world) {
@@ -182,6 +218,27 @@ func TestDemoteSuspended(t *testing.T) {
 					}
 					w.want(t, action, ocf.ErrGeneric)
 					w.wantReason(t, "fence this node: DRBD I/O is suspended ("+tt.reason+")")
+					if w.did("mount.umount") {
+						t.Error("umount over suspended I/O")
+					}
+				})
+			})
+		}
+	}
+}
+
+// Ensure that one failed look at DRBD is no leave to unmount over suspended I/O.
+func TestDemoteSuspendedLookFails(t *testing.T) {
+	t.Skip("a demotion that cannot look at DRBD goes on without asking again")
+	for _, action := range []string{"start", "demote", "stop"} {
+		for nth := 1; nth <= 3; nth++ {
+			t.Run(fmt.Sprintf("%s/%d", action, nth), func(t *testing.T) {
+				on(t, func(t *testing.T, w *world) {
+					w.promoted(t)
+					w.Kill9("nfsdcld") // or start would adopt it
+					w.Suspend("fencing")
+					w.FailNth("drbd.status", nth, errInjected)
+					w.want(t, action, ocf.ErrGeneric)
 					if w.did("mount.umount") {
 						t.Error("umount over suspended I/O")
 					}

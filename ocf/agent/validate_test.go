@@ -9,62 +9,61 @@ import (
 	"github.com/spacei/drbdnfs/ocf/agent"
 )
 
+// parameterTests are values, each with the others as they are in params.
+var parameterTests = []struct {
+	name, param, value string
+	reason             string // empty: it is good
+}{
+	{"minimum", "log_level", "", ""},
+	{"all given", "device", "/dev/drbd/by-res/res0/0", ""},
+	{"resource missing", "drbd_resource", "", "drbd_resource is not set"},
+	{"resource with a slash", "drbd_resource", "res0/0", "drbd_resource"},
+	{"resource like an option", "drbd_resource", "-res", "drbd_resource"},
+	{"resource all", "drbd_resource", "all", "names every resource"},
+	{"device relative", "device", "drbd0", "is not an absolute path"},
+	{"directory missing", "directory", " ", "directory is not set"},
+	{"directory relative", "directory", "home/nfs", "directory"},
+	{"directory root", "directory", "/.", "is the root directory"},
+	{"fstype with a slash", "fstype", "xfs/4", "fstype"},
+	{"mount options with a space", "mount_options", "noatime, nodev", "mount_options"},
+	{"mount options", "mount_options", "noatime,logbsize=256k", ""},
+	{"state elsewhere", "nfs_state_dir", "/srv/state", "is not below directory"},
+	{"state is the directory", "nfs_state_dir", volume, "is not below directory"},
+	{"state by its own name", "nfs_state_dir", volume + "/.state", ""},
+	{"exports missing", "exports", "", "exports is not set"},
+	{"exports elsewhere", "exports", "/srv *(rw)", "is not below directory"},
+	{"exports the state", "exports", volume + "/var/lib/nfs *(rw)", "export a directory beside nfs_state_dir"},
+	{"exports below the state", "exports", volume + "/var/lib/nfs/x *(rw)", "export a directory beside nfs_state_dir"},
+	{"exports above the state", "exports", volume + " *(rw)", "export a directory beside nfs_state_dir"},
+	{"exports without a client", "exports", volume + "/a", "has no client"},
+	{"versions unknown", "nfs_versions", "3 5", `"5" is no version`},
+	{"version 2", "nfs_versions", "2", `"2" is no version`},
+	{"versions with commas", "nfs_versions", "3,4.2", ""},
+	{"threads zero", "nfs_threads", "0", "nfs_threads"},
+	{"threads many", "nfs_threads", "100000", "nfs_threads"},
+	{"threads not a number", "nfs_threads", "many", "nfs_threads"},
+	{"ports unknown", "ports", "nfs=2049", "ports"},
+	{"ports shared", "ports", "mountd=1000 statd=1000", "share port 1000"},
+	{"lease short", "lease_time", "5", "lease_time"},
+	{"lease broken", "lease_time", "1500ms", "lease_time"},
+	{"lease in minutes", "lease_time", "1m", "grace_time"},
+	{"grace shorter than lease", "grace_time", "20s", "grace_time 20s is shorter than lease_time 30s"},
+	{"scope with a space", "server_scope", "my scope", "server_scope"},
+	{"scope long", "server_scope", strings.Repeat("s", 65), "server_scope"},
+	{"vips missing", "vips", "", "vips is not set"},
+	{"vip without prefix", "vips", vip4, "no prefix length"},
+	{"drbd_down unknown", "drbd_down", "maybe", "is not one of auto, yes, no"},
+	{"report_degraded", "report_degraded", "sometimes", "report_degraded"},
+	{"log_level", "log_level", "loud", "log_level"},
+	{"log level", "log_level", "debug", ""},
+}
+
 // Ensure that each parameter is checked, with a reason that names it, and that
 // this needs no machine.
 func TestValidateParameters(t *testing.T) {
-	tests := []struct {
-		name, param, value string
-		reason             string // empty: it is good
-	}{
-		{"minimum", "log_level", "", ""},
-		{"all given", "device", "/dev/drbd/by-res/res0/0", ""},
-		{"resource missing", "drbd_resource", "", "drbd_resource is not set"},
-		{"resource with a slash", "drbd_resource", "res0/0", "drbd_resource"},
-		{"resource like an option", "drbd_resource", "-res", "drbd_resource"},
-		{"resource all", "drbd_resource", "all", "names every resource"},
-		{"device relative", "device", "drbd0", "is not an absolute path"},
-		{"directory missing", "directory", " ", "directory is not set"},
-		{"directory relative", "directory", "home/nfs", "directory"},
-		{"directory root", "directory", "/.", "is the root directory"},
-		{"fstype with a slash", "fstype", "xfs/4", "fstype"},
-		{"mount options with a space", "mount_options", "noatime, nodev", "mount_options"},
-		{"mount options", "mount_options", "noatime,logbsize=256k", ""},
-		{"state elsewhere", "nfs_state_dir", "/srv/state", "is not below directory"},
-		{"state is the directory", "nfs_state_dir", volume, "is not below directory"},
-		{"state by its own name", "nfs_state_dir", volume + "/.state", ""},
-		{"exports missing", "exports", "", "exports is not set"},
-		{"exports elsewhere", "exports", "/srv *(rw)", "is not below directory"},
-		{"exports the state", "exports", volume + "/var/lib/nfs *(rw)", "which clients must not reach"},
-		{"exports below the state", "exports", volume + "/var/lib/nfs/x *(rw)", "which clients must not reach"},
-		{"exports above the state", "exports", volume + " *(rw)", "nfs_state_dir"},
-		{"exports without a client", "exports", volume + "/a", "has no client"},
-		{"versions unknown", "nfs_versions", "3 5", `"5" is no version`},
-		{"version 2", "nfs_versions", "2", `"2" is no version`},
-		{"versions with commas", "nfs_versions", "3,4.2", ""},
-		{"threads zero", "nfs_threads", "0", "nfs_threads"},
-		{"threads many", "nfs_threads", "100000", "nfs_threads"},
-		{"threads not a number", "nfs_threads", "many", "nfs_threads"},
-		{"ports unknown", "ports", "nfs=2049", "ports"},
-		{"ports shared", "ports", "mountd=1000 statd=1000", "share port 1000"},
-		{"lease short", "lease_time", "5", "lease_time"},
-		{"lease broken", "lease_time", "1500ms", "lease_time"},
-		{"lease in minutes", "lease_time", "1m", "grace_time"},
-		{"grace shorter than lease", "grace_time", "20s", "grace_time 20s is shorter than lease_time 30s"},
-		{"scope with a space", "server_scope", "my scope", "server_scope"},
-		{"scope long", "server_scope", strings.Repeat("s", 65), "server_scope"},
-		{"vips missing", "vips", "", "vips is not set"},
-		{"vip without prefix", "vips", vip4, "no prefix length"},
-		{"drbd_down unknown", "drbd_down", "maybe", "is not one of auto, yes, no"},
-		{"report_degraded", "report_degraded", "sometimes", "report_degraded"},
-		{"log_level", "log_level", "loud", "log_level"},
-		{"log level", "log_level", "debug", ""},
-	}
-	for _, tt := range tests {
+	for _, tt := range parameterTests {
 		t.Run(tt.name, func(t *testing.T) {
 			on(t, func(t *testing.T, w *world) {
-				if tt.name == "exports above the state" {
-					t.Skip("an export of the whole volume is accepted, state and all")
-				}
 				w.Bare()
 				w.Violations()
 				w.params[tt.param] = tt.value

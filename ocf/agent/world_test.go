@@ -149,6 +149,9 @@ func (w *world) checkReason(t *testing.T, action string, code ocf.Code) {
 	t.Helper()
 	line, ok := strings.CutPrefix(w.stderr, "ocf-exit-reason:")
 	reason := strings.TrimSuffix(line, "\n")
+	if w.stdout != "" && action != "meta-data" {
+		t.Errorf("%s printed %q: only meta-data prints", action, w.stdout)
+	}
 	plain := code == ocf.Success || code == ocf.RunningPromoted || (code == ocf.NotRunning && w.stderr == "")
 	switch {
 	case plain && w.stderr != "":

@@ -59,7 +59,11 @@ func (g *Group) StepNames(action string) []string {
 func (g *Group) Down(ctx context.Context) error {
 	r, err := g.quickStatus(ctx)
 	if err != nil {
-		g.log.Error("DRBD does not answer, going on without it", "err", err)
+		r, err = g.quickStatus(ctx) // a second look: the first may have lost a race for memory or files
+	}
+	if err != nil {
+		g.log.Error("DRBD does not answer, going on with what was seen before", "err", err)
+		r = g.seen
 	}
 	if err := g.unfreeze(ctx, r); err != nil {
 		return err

@@ -46,7 +46,10 @@ func (g *Group) Inspect(ctx context.Context) (Facts, error) {
 	}()
 	err := g.inspectKernel(ctx, &f)
 	a := <-answer
-	f.DRBD, g.seen = a.r, a.r
+	f.DRBD = a.r
+	if a.err == nil {
+		g.seen = a.r
+	}
 	if err := errors.Join(err, a.err); err != nil {
 		return f, err
 	}

@@ -35,7 +35,7 @@ func TestLockHolder(t *testing.T) {
 func holdLock(t *testing.T, path string) (cmd *exec.Cmd, release func()) {
 	t.Helper()
 	cmd = exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run", "^TestLockHolder$", "-test.count=1")
-	cmd.Env = append(os.Environ(), lockVariable+"="+path)
+	cmd.Env = append(os.Environ(), lockVariable+"="+path, noRaceSleep)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

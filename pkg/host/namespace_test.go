@@ -10,6 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// noRaceSleep spares a process of a test under the race detector the second for
+// which it waits at its end.
+const noRaceSleep = "GORACE=atexit_sleep_ms=0"
+
 // inNamespace reports whether the test runs in a mount namespace of its own.
 // Otherwise it runs the test once more in one, in another process, and the
 // caller returns: nothing that it mounts is ever seen outside.
@@ -20,8 +24,8 @@ func inNamespace(t *testing.T) bool {
 		return true
 	}
 	needRoot(t)
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run", "^"+t.Name()+"$", "-test.count=1", "-test.v")
-	cmd.Env = append(os.Environ(), marker+"="+t.Name())
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run", "^"+t.Name()+"$", "-test.count=1", "-test.v", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), marker+"="+t.Name(), noRaceSleep)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	switch {
@@ -39,9 +43,15 @@ func inNamespace(t *testing.T) bool {
 func tmpfs(t *testing.T, options string) string {
 	t.Helper()
 	dir := t.TempDir()
+	mountOver(t, dir, options)
+	return dir
+}
+
+// mountOver hides dir below an empty tmpfs until the test ends.
+func mountOver(t *testing.T, dir, options string) {
+	t.Helper()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
 		t.Skipf("cannot mount here: %v", err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-	return dir
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/godbus/dbus/v5"
@@ -19,7 +20,8 @@ func TestUnitProperties(t *testing.T) {
 		want []string
 	}{
 		{
-			"daemons", Unit{
+			"daemons",
+			Unit{
 				Name: "drbdnfs-daemons.service", Description: "daemons", Oneshot: true, Before: []string{"pacemaker.service"},
 				Commands: [][]string{{"/usr/sbin/nfsdcld"}, {"/usr/sbin/rpc.statd", "--port", "32771"}},
 			},
@@ -32,7 +34,8 @@ func TestUnitProperties(t *testing.T) {
 			},
 		},
 		{
-			"one command", Unit{Name: "drbdnfs-announce.service", Commands: [][]string{{"/usr/libexec/x", "announce", "nfs"}}},
+			"one command",
+			Unit{Name: "drbdnfs-announce.service", Commands: [][]string{{"/usr/libexec/x", "announce", "nfs"}}},
 			[]string{
 				`Description = ""`, `ExecStart = [["/usr/libexec/x" ["/usr/libexec/x" "announce" "nfs"] false]]`,
 				`Type = "simple"`, `RemainAfterExit = false`,
@@ -56,15 +59,12 @@ func TestUnitProperties(t *testing.T) {
 
 // plain is a value without its type.
 func plain(v dbus.Variant) string {
-	if c, ok := v.Value().([]execCommand); ok {
-		out := ""
-		for i, x := range c {
-			if i > 0 {
-				out += " "
-			}
-			out += fmt.Sprintf("[%q %q %v]", x.Path, x.Args, x.UncleanIsFailure)
+	if commands, ok := v.Value().([]execCommand); ok {
+		var out []string
+		for _, c := range commands {
+			out = append(out, fmt.Sprintf("[%q %q %v]", c.Path, c.Args, c.UncleanIsFailure))
 		}
-		return "[" + out + "]"
+		return "[" + strings.Join(out, " ") + "]"
 	}
 	if s, ok := v.Value().([]string); ok {
 		return fmt.Sprintf("%q", s)

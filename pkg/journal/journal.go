@@ -67,7 +67,10 @@ func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.
 // WithAttrs returns a handler that adds attrs to every record.
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	c := *h
-	c.attrs = append(c.attrs[:len(c.attrs):len(c.attrs)], attrs...)
+	c.attrs = c.attrs[:len(c.attrs):len(c.attrs)]
+	for _, a := range attrs {
+		c.attrs = append(c.attrs, slog.Attr{Key: h.group + a.Key, Value: a.Value})
+	}
 	return &c
 }
 
@@ -84,20 +87,21 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	vars := map[string]string{"SYSLOG_IDENTIFIER": h.identifier}
 	var text strings.Builder
 	text.WriteString(r.Message)
-	add := func(a slog.Attr) bool {
-		value := a.Value.Resolve().String()
+	add := func(key string, v slog.Value) {
+		value := v.Resolve().String()
 		if value == "" || value == "<nil>" {
-			return true
+			return
 		}
-		key := h.group + a.Key
 		vars[fieldName(key)] = value
 		text.WriteString(" " + key + "=" + value)
-		return true
 	}
 	for _, a := range h.attrs {
-		add(a)
+		add(a.Key, a.Value)
 	}
-	r.Attrs(add)
+	r.Attrs(func(a slog.Attr) bool {
+		add(h.group+a.Key, a.Value)
+		return true
+	})
 	return h.send(text.String(), priority(r.Level), vars)
 }
 

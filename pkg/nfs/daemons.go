@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"syscall"
@@ -138,7 +139,10 @@ func (d *Daemons) Start(ctx context.Context) error {
 func (d *Daemons) await(ctx context.Context) error {
 	for {
 		missing := d.Missing()
-		if len(missing) == 0 && (!d.v4 || d.watchesPipe()) {
+		if len(missing) == 0 && d.v4 && !d.watchesPipe() {
+			missing = []string{"nfsdcld does not watch for the kernel's pipe"}
+		}
+		if len(missing) == 0 {
 			return nil
 		}
 		select {
@@ -152,7 +156,7 @@ func (d *Daemons) await(ctx context.Context) error {
 // Missing lists the programs that do not run. It reads the unit's control
 // group and the names of its processes, nothing else.
 func (d *Daemons) Missing() []string {
-	running := d.running()
+	running, _ := d.running() // what cannot be looked at is not known to run
 	var out []string
 	for _, x := range d.list {
 		if len(running[x.program]) == 0 {
@@ -165,18 +169,24 @@ func (d *Daemons) Missing() []string {
 // Running reports whether anything is left in the daemons' unit.
 func (d *Daemons) Running() bool { return len(d.sys.UnitProcesses(DaemonsUnit)) > 0 }
 
-// running maps the names of the unit's processes to their PIDs.
-func (d *Daemons) running() map[string][]int {
+// running maps the names of the unit's processes to their PIDs. The error says
+// that there is a process whose name is not known; the map holds the others.
+func (d *Daemons) running() (map[string][]int, error) {
 	out := map[string][]int{}
+	var errs []error
 	for _, pid := range d.sys.UnitProcesses(DaemonsUnit) {
 		comm, err := d.sys.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue // it ended just now
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
 		name := strings.TrimSpace(string(comm))
 		out[name] = append(out[name], pid)
 	}
-	return out
+	return out, errors.Join(errs...)
 }
 
 // watchesPipe reports whether nfsdcld waits for the kernel's pipe. It goes to
@@ -184,7 +194,8 @@ func (d *Daemons) running() map[string][]int {
 // directory in which the kernel makes the pipe when the server starts; the
 // watch shows in fdinfo (nfs-utils utils/nfsdcld/nfsdcld.c cld_pipe_init).
 func (d *Daemons) watchesPipe() bool {
-	for _, pid := range d.running()["nfsdcld"] {
+	running, _ := d.running()
+	for _, pid := range running["nfsdcld"] {
 		dir := "/proc/" + strconv.Itoa(pid) + "/fdinfo"
 		names, err := d.sys.ReadDir(dir)
 		if err != nil {
@@ -215,7 +226,11 @@ func (d *Daemons) StopStatd(ctx context.Context) error {
 	defer cancel()
 	start := time.Now()
 	for {
-		pids := d.running()["rpc.statd"]
+		running, err := d.running()
+		pids := running["rpc.statd"]
+		if err != nil {
+			return fmt.Errorf("look for rpc.statd: %w", err)
+		}
 		if len(pids) == 0 {
 			return nil
 		}

@@ -90,6 +90,13 @@ func (r *rooted) MkdirAll(op, p string, perm fs.FileMode) error {
 	return errors.Join(r.kill(), r.h.MkdirAll(op, r.real(p, true), perm))
 }
 
+func (r *rooted) Remove(op, p string) error {
+	if err := r.kill(); err != nil {
+		return err
+	}
+	return r.h.Remove(op, r.real(p, false))
+}
+
 func (r *rooted) RemoveAll(op, p string) error {
 	if err := r.kill(); err != nil {
 		return err

@@ -17,6 +17,7 @@ type stateSystem interface {
 	Lstat(path string) (fs.FileInfo, error)
 	Readlink(path string) (string, error)
 	MkdirAll(op, path string, perm fs.FileMode) error
+	Remove(op, path string) error
 	RemoveAll(op, path string) error
 	Rename(op, from, to string) error
 	ReplaceSymlink(op, target, path string) error
@@ -172,12 +173,17 @@ func (s *State) refuseMounts() error {
 // nfs-utils expects in it. The hand-made procedure leaves the original in
 // /var/lib/nfs_.
 func (s *State) ensureLocal() error {
-	if st, err := s.sys.Stat(LocalDir); err == nil && st.IsDir() {
+	st, err := s.sys.Lstat(LocalDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("look at the node's own NFS state: %w", err)
+	case st.IsDir():
 		return nil
-	}
-	// What is there is no directory: at most the link of an interrupted adoption.
-	if err := s.sys.RemoveAll("state.local", LocalDir); err != nil {
-		return err
+	default: // at most the link of an interrupted adoption
+		if err := s.sys.Remove("state.local", LocalDir); err != nil {
+			return err
+		}
 	}
 	if st, err := s.sys.Lstat(LocalDir + ".new"); err == nil && st.IsDir() {
 		return s.sys.Rename("state.local", LocalDir+".new", LocalDir)

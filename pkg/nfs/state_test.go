@@ -64,7 +64,9 @@ func TestPlace(t *testing.T) {
 		make func(*rooted)
 		want Place
 	}{
-		{"missing", func(r *rooted) { r.mkdir("/var/lib") }, PlaceMissing},
+		{"absent", func(r *rooted) { r.mkdir("/var/lib") }, PlaceAbsent},
+		{"between two renames", func(r *rooted) { r.mkdir(LocalDir) }, PlaceMissing},
+		{"before them", func(r *rooted) { r.mkdir(LocalDir + ".new") }, PlaceMissing},
 		{"directory", func(r *rooted) { r.mkdir(Dir) }, PlaceDirectory},
 		{"file", func(r *rooted) { r.write(Dir, "") }, PlaceForeign},
 		{"ours", func(r *rooted) { r.symlink(LocalDir, Dir) }, PlaceLocal},
@@ -80,6 +82,41 @@ func TestPlace(t *testing.T) {
 			r := newRooted(t)
 			tt.make(r)
 			expectPlace(t, NewState(r, volumeDir+"/"), tt.want)
+		})
+	}
+}
+
+// Ensure that after a reset of a node that served, a link that leads nowhere
+// leads to the node's own copy, and that everything else is left alone.
+func TestRestoreLocal(t *testing.T) {
+	tests := []struct {
+		name string
+		make func(*rooted)
+		done bool
+	}{
+		{"the volume is not mounted", func(r *rooted) { r.symlink(volumeDir, Dir); r.mkdir(LocalDir) }, true},
+		{"the volume is mounted", func(r *rooted) { r.symlink(volumeDir, Dir); r.mkdir(LocalDir); r.mkdir(volumeDir) }, false},
+		{"no own copy", func(r *rooted) { r.symlink(volumeDir, Dir) }, false},
+		{"ours already", func(r *rooted) { r.symlink(LocalDir, Dir); r.mkdir(LocalDir) }, false},
+		{"a directory", func(r *rooted) { r.mkdir(Dir); r.mkdir(LocalDir) }, false},
+		{"a file", func(r *rooted) { r.write(Dir, ""); r.mkdir(LocalDir) }, false},
+		{"nothing", func(r *rooted) { r.mkdir("/var/lib") }, false},
+		{"the copy is a link", func(r *rooted) { r.symlink(volumeDir, Dir); r.symlink(Dir+"_", LocalDir) }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRooted(t)
+			tt.make(r)
+			before := r.tree("/var/lib")
+			done, err := RestoreLocal(r)
+			if err != nil || done != tt.done {
+				t.Fatalf("= %v, %v, want %v", done, err, tt.done)
+			}
+			if tt.done {
+				expectPlace(t, NewState(r, volumeDir), PlaceLocal)
+			} else if diff := cmp.Diff(before, r.tree("/var/lib")); diff != "" {
+				t.Errorf("changed (-before +after):\n%s", diff)
+			}
 		})
 	}
 }

@@ -1,9 +1,6 @@
-// Command lint is staticcheck with this project's other type-aware checks
-// linked in (errors that are wrapped, structured logging), so that one program
-// loads and type-checks the tree once: that is most of what a check costs. The
-// analyzers of go vet and go fix stay with these: they want facts about every
-// package of the standard library, which the go command caches and this program
-// would compute.
+// Command lint is staticcheck with the analyzers of go vet and go fix and this
+// project's other type-aware checks linked in, so that one program loads and
+// type-checks the tree once: that is most of what a check costs.
 //
 // What it reports is chosen in staticcheck.conf at the top of the repository;
 // style, documentation and size limits are revive's, in revive.toml.
@@ -11,10 +8,13 @@ package main
 
 import (
 	"os"
+	"slices"
 
 	"github.com/polyfloyd/go-errorlint/errorlint"
 	"go-simpler.org/sloglint"
 	"golang.org/x/tools/go/analysis"
+	"golang.org/x/tools/go/analysis/suite/fix"
+	"golang.org/x/tools/go/analysis/suite/vet"
 	"honnef.co/go/tools/analysis/lint"
 	"honnef.co/go/tools/lintcmd"
 	"honnef.co/go/tools/simple"
@@ -40,6 +40,13 @@ func main() {
 			KeyNamingCase:    "snake",
 		})),
 	)
+	seen := map[*analysis.Analyzer]bool{} // some are in both suites
+	for _, a := range slices.Concat(vet.Suite, fix.Suite) {
+		if !seen[a] {
+			seen[a] = true
+			cmd.AddAnalyzers(plain(a.Name, a))
+		}
+	}
 	cmd.ParseFlags(os.Args[1:])
 	cmd.Run()
 }

@@ -167,7 +167,7 @@ func (h *Host) daemonFiles(p *Process, program string) error {
 		}
 		return h.hold(p, "fd 5", db)
 	case "rpc.statd":
-		return h.hold(p, "cwd", statdDir)
+		return h.hold(p, "cwd", nfsDir+h.statd)
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (h *Host) daemonFiles(p *Process, program string) error {
 // notify is sm-notify: it moves the list of clients to sm.bak and reaches all
 // of them.
 func (h *Host) notify(argv []string) {
-	dir := statdDir
+	dir := nfsDir + h.statd
 	if i := slices.Index(argv, "-P"); i >= 0 {
 		dir = argv[i+1]
 	}
@@ -195,7 +195,7 @@ func (h *Host) notify(argv []string) {
 func (h *Host) SetLockClient(dir, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l, err := h.find(dir+"/statd/sm", true)
+	l, err := h.find(dir+h.statd+"/sm", true)
 	h.setup(err)
 	l.node.entries[name] = &node{mode: fs.FileMode(0o600)}
 }

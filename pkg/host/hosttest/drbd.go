@@ -23,6 +23,7 @@ type DRBD struct {
 	AutoPromo  bool // auto-promote: opening the device makes the node Primary
 
 	Up              bool
+	Half            bool // only the resource and its volume: drbdadm up was killed
 	Role            string
 	Disk            string
 	Connection      string
@@ -35,10 +36,9 @@ type DRBD struct {
 	HeldOpen        bool // somebody beside the mount has the device open
 	Damaged         bool // the file system on it cannot be mounted
 
-	opened    int  // mounts
-	autoRole  bool // Primary only as long as it is open
-	volume    *node
-	connected string // Connection when the resource comes up
+	opened   int  // mounts
+	autoRole bool // Primary only as long as it is open
+	volume   *node
 }
 
 func newDRBD() *DRBD {
@@ -113,6 +113,11 @@ const (
 func (d *DRBD) dump() string {
 	if !d.Up {
 		return "exists -\n"
+	}
+	if d.Half {
+		half := *d
+		half.Half, half.Disk, half.Connection, half.Replication, half.PeerDisk = false, "Diskless", "StandAlone", "Off", "DUnknown"
+		return half.dump()
 	}
 	if d.Kernel84 {
 		return d.dump84()
@@ -208,7 +213,7 @@ func (d *DRBD) primary(name string) *refusal {
 		return fail(11, "(-1) Multiple primaries not allowed by config")
 	case !d.Quorum:
 		return fail(11, "(-27) No quorum")
-	case d.Disk != "UpToDate" && (d.PeerDisk != "UpToDate" || d.Replication == "Off"):
+	case d.Half, d.Disk != "UpToDate" && (d.PeerDisk != "UpToDate" || d.Replication == "Off"):
 		return fail(17, "(-2) Need access to UpToDate data")
 	}
 	d.Role = "Primary"
@@ -255,11 +260,11 @@ func (h *Host) drbdadm(args []string) (string, *refusal) {
 			return "", &refusal{10, name + ": Failure: (161) Resource already exists"}
 		}
 		h.Modules["drbd"] = true
-		d.Up = true
+		d.Up, d.Half = true, h.half
 		return "", nil
 	case "adjust":
 		h.Modules["drbd"] = true
-		d.Up = true
+		d.Up, d.Half = true, false
 		return "", nil
 	case "down":
 		if !d.Up {

@@ -111,6 +111,7 @@ func (h *Host) Action(ctx context.Context, fn func(ctx context.Context)) (killed
 	defer cancel()
 	h.mu.Lock()
 	h.cancel, h.dead, h.ops, h.looks = cancel, false, nil, nil
+	h.known = h.broken()
 	h.mu.Unlock()
 	fn(ctx)
 	h.mu.Lock()
@@ -180,11 +181,10 @@ func (h *Host) do(ctx context.Context, op string, effect func() error) error {
 	if err != nil {
 		return err
 	}
-	before := h.broken()
 	h.half = f.kill == During
 	err = effect()
 	h.half = false
-	h.compare(op, before)
+	h.compare(op)
 	if f.kill != "" {
 		h.die()
 		return errKilled
@@ -221,6 +221,7 @@ func (h *Host) enter(ctx context.Context, op string) (*fault, error) {
 	}
 	for _, fn := range h.hooks[op] {
 		fn()
+		h.known = h.broken()
 	}
 	f := h.fault(op)
 	switch {

@@ -51,6 +51,7 @@ type Host struct {
 	// orphaned are connections whose owner has ended and whose end the other
 	// side has not heard of.
 	orphaned []host.TCPSocket
+	statd    string // rpc.statd's directory below a state directory: "/statd" or ""
 
 	t      testing.TB
 	mu     sync.Mutex
@@ -74,7 +75,7 @@ type Host struct {
 	resumed chan struct{}            // closed when suspended I/O goes on
 
 	violations []string
-	excused    map[string]bool // rules that a fault has made impossible to keep
+	known      []string // rules that are broken already
 }
 
 // programs of a node on which everything is installed.
@@ -91,6 +92,7 @@ func New(t testing.TB) *Host {
 	t.Helper()
 	h := &Host{
 		t:          t,
+		statd:      "/statd",
 		Programs:   map[string]bool{},
 		Modules:    map[string]bool{"drbd": false, "nfsd": false, "xfs": false},
 		Neighbours: map[netip.Addr]bool{},
@@ -102,7 +104,6 @@ func New(t testing.TB) *Host {
 		units:      map[string]*unit{},
 		locks:      map[string]chan struct{}{},
 		resumed:    make(chan struct{}),
-		excused:    map[string]bool{},
 	}
 	close(h.resumed)
 	for _, p := range programs {
@@ -130,6 +131,7 @@ func (h *Host) files() {
 	}
 	h.SetFile("/etc/nfs.conf", "[general]\npipefs-directory=/run/rpc_pipefs\n")
 	h.SetFile("/etc/exports", "")
+	h.SetFile("/etc/redhat-release", "AlmaLinux release 8.10 (Cerulean Leopard)\n")
 	for _, f := range []string{"etab", "rmtab", "statd/state"} {
 		h.SetFile("/var/lib/nfs/"+f, "")
 	}
@@ -139,6 +141,17 @@ func (h *Host) files() {
 		h.SetDir("/var/lib/nfs/"+d, 29, 29)
 	}
 	h.SetFile("/etc/drbd.d/res0.res", "resource res0 {}")
+}
+
+// Debian makes the machine a Debian one, where rpc.statd keeps its lists at the
+// top of the state directory. Call it first.
+func (h *Host) Debian() {
+	h.Delete("/etc/redhat-release")
+	h.Delete("/var/lib/nfs/statd")
+	h.SetFile("/var/lib/nfs/state", "")
+	h.SetDir("/var/lib/nfs/sm", 102, 65534)
+	h.SetDir("/var/lib/nfs/sm.bak", 102, 65534)
+	h.statd = ""
 }
 
 // Bare takes everything off the machine that is not on a freshly installed one.

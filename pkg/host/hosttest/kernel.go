@@ -67,6 +67,9 @@ var lockdFiles = []string{
 
 // generated returns the file of the kernel at p, nil when there is none.
 func (h *Host) generated(p string) *node {
+	if !strings.HasPrefix(p, "/proc/") && !strings.HasPrefix(p, "/sys/") {
+		return nil
+	}
 	p = path.Clean(p)
 	file := func(text string) *node { return &node{mode: 0o644, data: []byte(text)} }
 	dir, base := path.Split(p)
@@ -151,7 +154,7 @@ func (h *Host) setThreads(count int) {
 		return
 	}
 	if n.Threads > 0 && h.runs("rpc.statd") {
-		if l, err := h.find(statdDir, true); err == nil {
+		if l, err := h.find(nfsDir+h.statd, true); err == nil {
 			if sm := l.node.entries["sm"]; sm != nil && len(sm.entries) > 0 {
 				clear(sm.entries)
 				h.violate("rpc.statd was there when lockd ended, and forgot the clients")
@@ -163,8 +166,8 @@ func (h *Host) setThreads(count int) {
 	h.Sockets = nil
 }
 
-// statdDir is rpc.statd's directory as EL has it.
-const statdDir = "/var/lib/nfs/statd"
+// nfsDir is compiled into the programs of nfs-utils.
+const nfsDir = "/var/lib/nfs"
 
 func (h *Host) runs(command string) bool {
 	for _, p := range h.procs {

@@ -125,7 +125,8 @@ func (h *Host) Holders(ctx context.Context, mountID int, _ string) ([]host.Holde
 }
 
 // Signal sends sig to process pid. A process that is neither on the volume nor
-// one of the group's own is not to be signalled: that is a violation.
+// one of the group's own is not to be signalled, nor is the cluster itself:
+// that is a violation.
 func (h *Host) Signal(op string, pid int, sig syscall.Signal) error {
 	return h.do(noContext, op, func() error {
 		p := h.procs[pid]
@@ -136,6 +137,9 @@ func (h *Host) Signal(op string, pid int, sig syscall.Signal) error {
 		onVolume := m != nil && slices.ContainsFunc(p.open, func(o openFile) bool { return h.onOrAbove(o.mount, m.ID) })
 		if !onVolume && !strings.HasPrefix(p.unit, "drbdnfs-") {
 			h.violate("%s sent to %s[%d], which is not on the volume", sig, p.Command, p.PID)
+		}
+		if p.PID == 1 || strings.HasPrefix(p.Command, "pacemaker") || strings.HasPrefix(p.Command, "corosync") {
+			h.violate("%s sent to %s[%d], without which the node is lost", sig, p.Command, p.PID)
 		}
 		if !p.Immortal && (sig == syscall.SIGKILL || !p.Stubborn) {
 			h.end(p)
@@ -195,10 +199,16 @@ func (h *Host) UnitProcesses(name string) []int {
 	return pids
 }
 
+// services are the units of packages that can be started, with their programs.
+var services = map[string]string{
+	"rpcbind.service": "rpcbind", "rpc-statd.service": "rpc.statd", "nfs-idmapd.service": "rpc.idmapd",
+	"nfs-mountd.service": "rpc.mountd", "nfsdcld.service": "nfsdcld",
+}
+
 // StartUnit starts the installed unit name.
 func (h *Host) StartUnit(ctx context.Context, op, name string) error {
 	return h.do(ctx, op, func() error {
-		command := strings.TrimSuffix(name, ".service")
+		command := services[name]
 		if !h.Programs[command] {
 			return fmt.Errorf("%s: start %s: Unit %s not found", op, name, name)
 		}

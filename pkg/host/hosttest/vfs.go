@@ -54,29 +54,29 @@ const maxLinks = 40
 // follow is set. A last component that is missing is no error.
 func (h *Host) walk(p string, follow bool) (place, error) {
 	root := place{node: h.mounts[0].root, path: "/", mount: h.mounts[0]}
-	cur, rest, links := root, components(p), 0
-	for len(rest) > 0 {
-		name := rest[0]
-		rest = rest[1:]
+	cur, rest, links := root, clean(p), 0
+	for rest != "" {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
 		if cur.node == nil {
 			return cur, syscall.ENOENT
 		}
 		if !cur.node.mode.IsDir() {
 			return cur, syscall.ENOTDIR
 		}
-		next := place{parent: cur.node, name: name, node: cur.node.entries[name], path: path.Join(cur.path, name), mount: cur.mount}
+		next := place{parent: cur.node, name: name, node: cur.node.entries[name], path: join(cur.path, name), mount: cur.mount}
 		if m := h.mountOn(next.path); m != nil {
 			next.node, next.mount = m.root, m
 		}
-		if next.node.isLink() && (follow || len(rest) > 0) {
+		if next.node.isLink() && (follow || rest != "") {
 			if links++; links > maxLinks {
 				return cur, syscall.ELOOP
 			}
 			target := next.node.target
 			if !path.IsAbs(target) {
-				target = path.Join(cur.path, target)
+				target = join(cur.path, target)
 			}
-			cur, rest = root, append(components(target), rest...)
+			cur, rest = root, clean(target+"/"+rest)
 			continue
 		}
 		cur = next
@@ -84,12 +84,20 @@ func (h *Host) walk(p string, follow bool) (place, error) {
 	return cur, nil
 }
 
-func components(p string) []string {
-	p = strings.Trim(path.Clean("/"+p), "/")
-	if p == "" {
-		return nil
+// clean is path.Clean without the slash in front. What is clean already, as
+// almost everything is, costs nothing.
+func clean(p string) string {
+	if p == "" || p[0] != '/' || strings.Contains(p, "//") || strings.Contains(p, "/.") || p[len(p)-1] == '/' {
+		p = path.Clean("/" + p)
 	}
-	return strings.Split(p, "/")
+	return p[1:]
+}
+
+func join(dir, name string) string {
+	if dir == "/" {
+		return dir + name
+	}
+	return dir + "/" + name
 }
 
 // find is walk where a missing last component is ENOENT.
@@ -109,7 +117,7 @@ func (h *Host) find(p string, follow bool) (place, error) {
 
 // put makes or replaces the file p.
 func (h *Host) put(p string, n *node) error {
-	l, err := h.walk(p, n.isLink() == false)
+	l, err := h.walk(p, !n.isLink())
 	if err == nil && l.parent == nil {
 		err = syscall.EISDIR
 	}
@@ -132,8 +140,11 @@ func (h *Host) writable(l place) error {
 }
 
 func (h *Host) mkdirAll(p string, perm fs.FileMode) error {
-	for i := range components(p) {
-		dir := "/" + strings.Join(components(p)[:i+1], "/")
+	rest, dir := clean(p), ""
+	for rest != "" {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		dir += "/" + name
 		l, err := h.walk(dir, true)
 		if err != nil {
 			return &fs.PathError{Op: "mkdir", Path: dir, Err: err}
@@ -158,14 +169,23 @@ type info struct {
 	node *node
 }
 
-func (i info) Name() string      { return i.name }
-func (i info) Size() int64       { return int64(len(i.node.data)) }
+// Name is the last component of the path that was asked for.
+func (i info) Name() string { return i.name }
+
+// Size is the length of a file.
+func (i info) Size() int64 { return int64(len(i.node.data)) }
+
+// Mode is the type and the permissions.
 func (i info) Mode() fs.FileMode { return i.node.mode }
-func (i info) ModTime() time.Time {
-	return time.Time{}
-}
+
+// ModTime is not kept.
+func (i info) ModTime() time.Time { return time.Time{} }
+
+// IsDir reports whether it is a directory.
 func (i info) IsDir() bool { return i.node.mode.IsDir() }
-func (i info) Sys() any    { return nil }
+
+// Sys is nothing: owners are asked for by Host.Owner.
+func (i info) Sys() any { return nil }
 
 var _ fs.FileInfo = info{}
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -31,7 +32,7 @@ func agentParams(cib string) ([][2]string, error) {
 		}
 		return params, nil
 	}
-	return nil, fmt.Errorf("no primitive of type drbdnfs in the CIB")
+	return nil, errors.New("no primitive of type drbdnfs in the CIB")
 }
 
 // AgentEnv returns shell lines that export what Pacemaker hands our agent, with

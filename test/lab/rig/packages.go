@@ -2,7 +2,7 @@ package rig
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +29,7 @@ var hostTools = []struct{ program, pkg string }{
 // nothing where all programs are there.
 func (r *Rig) EnsurePackages(ctx context.Context) error {
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("the lab needs root: it makes a network namespace and taps")
+		return errors.New("the lab needs root: it makes a network namespace and taps")
 	}
 	missing := missingPackages()
 	if len(missing) == 0 {

@@ -209,7 +209,7 @@ func (r *Rig) pid(name string) int {
 	if err != nil {
 		return 0
 	}
-	for _, arg := range strings.Split(string(cmdline), "\x00") {
+	for arg := range strings.SplitSeq(string(cmdline), "\x00") {
 		if arg == r.qemuName(name) {
 			return pid
 		}

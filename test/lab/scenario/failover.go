@@ -57,11 +57,16 @@ func (t *T) crashRound(ctx context.Context, active string, loads []*Load) (Stall
 	if err := t.WaitWriting(ctx, loads, killed.Add(2*time.Second), backLimit); err != nil {
 		return nil, err
 	}
+	if len(loads) == 0 {
+		if err := t.waitPromoted(ctx, survivor); err != nil {
+			return nil, err
+		}
+	}
 	stalls, err := t.Timeline(ctx, survivor, killed, "killed "+active, loads)
 	if err != nil {
 		return nil, err
 	}
-	t.Logf("crash: the clients stood still for: %s", stalls)
+	t.stood("crash", stalls)
 	t.Logf("starting %s again", active)
 	if err := t.Rig.Start(ctx, active); err != nil {
 		return nil, err
@@ -74,6 +79,13 @@ func (t *T) crashRound(ctx context.Context, active string, loads []*Load) (Stall
 	t.Logf("%s is back and UpToDate %.0f s after its power-on", active, time.Since(begin).Seconds())
 	t.Check(now == survivor, "the service runs on %s after the return of %s, want it to stay on %s", now, active, survivor)
 	return stalls, t.noDouble(ctx)
+}
+
+// stood prints how long the clients stood still, where any wrote.
+func (t *T) stood(what string, stalls Stalls) {
+	if len(stalls) > 0 {
+		t.Logf("%s: the clients stood still for: %s", what, stalls)
+	}
 }
 
 // noDouble checks that no node sees two Promoted instances, and that DRBD is
@@ -152,7 +164,7 @@ func (t *T) moveRound(ctx context.Context, active string, loads []*Load) (Stalls
 	if err != nil {
 		return nil, err
 	}
-	t.Logf("move: the clients stood still for: %s", stalls)
+	t.stood("move", stalls)
 	return stalls, nil
 }
 

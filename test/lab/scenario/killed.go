@@ -80,8 +80,9 @@ func (t *T) killOnce(ctx context.Context, node string, k killPoint, turn int, pr
 		if err := t.mustAgent(ctx, node, "demote", 0); err != nil {
 			return false, err
 		}
-		if err := t.mustBeClean(ctx, node); err != nil {
-			return false, fmt.Errorf("plain demote: %w", err)
+		left, err := t.OnPassive(ctx, node)
+		if err != nil || len(left) > 0 {
+			return false, fmt.Errorf("after a plain demote %s still has %v (%v)", node, left, err)
 		}
 	}
 	if err := t.killAt(ctx, node, k); err != nil {

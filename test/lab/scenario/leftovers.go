@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/spacei/drbdnfs/test/lab/cluster"
@@ -17,7 +18,7 @@ ip -o addr show | grep -q ' %[2]s/' && echo "address %[2]s"
 nft list table inet drbdnfs >/dev/null 2>&1 && echo "nft table inet drbdnfs"
 threads=$(cat /proc/fs/nfsd/threads 2>/dev/null || echo 0)
 [ "$threads" = 0 ] || echo "nfsd threads $threads"
-systemctl list-units --plain --no-legend --state=active,activating,deactivating,failed 'drbdnfs-*.service' | sed 's/ .*//; s/^/unit /'
+systemctl list-units --plain --no-legend --state=active,activating,deactivating,failed 'drbdnfs-*.service' | sed 's/ .*//; s/^/unit /' | grep -v drbdnfs-state.service
 case $(readlink -f /var/lib/nfs) in
 %[1]s*) echo "/var/lib/nfs on the volume" ;;
 esac
@@ -30,7 +31,8 @@ true
 `, cluster.Mount, rig.VIP, cluster.Export, cluster.DRBD)
 
 // Leftovers lists what a node holds of the service: mount, address, port block,
-// nfsd threads, units, state link, exports, DRBD's role, daemons.
+// nfsd threads, units, state link, exports, DRBD's role, daemons. The unit that
+// repairs the state link at boot is no part of it.
 func (e *Env) Leftovers(ctx context.Context, node string) ([]string, error) {
 	out, err := e.Rig.SSH(ctx, node, leftoversScript)
 	if err != nil {
@@ -41,6 +43,13 @@ func (e *Env) Leftovers(ctx context.Context, node string) ([]string, error) {
 		left = append(left, l)
 	}
 	return left, nil
+}
+
+// OnPassive lists what a started, not promoted node holds of the service and
+// must not hold: the id mapper alone stays ready there.
+func (e *Env) OnPassive(ctx context.Context, node string) ([]string, error) {
+	left, err := e.Leftovers(ctx, node)
+	return slices.DeleteFunc(left, func(l string) bool { return l == "unit drbdnfs-idmapd.service" }), err
 }
 
 // linesOf yields the non-empty lines of a text, trimmed.

@@ -16,16 +16,19 @@ type breakage struct {
 	script string
 	// reason are words of which the agent's exit reason must hold at least one.
 	reason []string
+	// refused says that clients get errors meanwhile, as they must; no load
+	// runs then.
+	refused bool
 }
 
 func breakages() []breakage {
 	return []breakage{
-		{"mountd killed", "kill -9 $(pidof rpc.mountd)", []string{"mountd"}},
-		{"nfsdcld killed", "kill -9 $(pidof nfsdcld)", []string{"nfsdcld"}},
-		{"statd killed", "kill -9 $(pidof rpc.statd)", []string{"statd"}},
-		{"nfsd threads set to 0", "echo 0 >/proc/fs/nfsd/threads", []string{"nfsd", "thread"}},
-		{"address deleted", "ip addr del " + rig.VIP + "/24 dev ens3", []string{rig.VIP, "address"}},
-		{"export removed", "exportfs -u 192.168.2.0/24:" + cluster.Export, []string{cluster.Export, "export"}},
+		{"mountd killed", "kill -9 $(pidof rpc.mountd)", []string{"mountd"}, false},
+		{"nfsdcld killed", "kill -9 $(pidof nfsdcld)", []string{"nfsdcld"}, false},
+		{"statd killed", "kill -9 $(pidof rpc.statd)", []string{"statd"}, false},
+		{"nfsd threads set to 0", "echo 0 >/proc/fs/nfsd/threads", []string{"nfsd", "thread"}, false},
+		{"address deleted", "ip addr del " + rig.VIP + "/24 dev ens3", []string{rig.VIP, "address"}, false},
+		{"export removed", "exportfs -u 192.168.2.0/24:" + cluster.Export, []string{cluster.Export, "export"}, true},
 	}
 }
 
@@ -46,6 +49,12 @@ func monitorRecovers(ctx context.Context, t *T) error {
 		return err
 	}
 	for _, b := range breakages() {
+		if b.refused && len(loads) > 0 {
+			if err := t.StopLoads(ctx, loads); err != nil {
+				return err
+			}
+			loads = nil
+		}
 		if err := t.breakAndRecover(ctx, b, loads); err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
@@ -55,7 +64,7 @@ func monitorRecovers(ctx context.Context, t *T) error {
 		return err
 	}
 	t.Check(boots == after, "a node was restarted meanwhile")
-	return t.StopLoads(ctx, loads)
+	return t.checkBothMounts(ctx)
 }
 
 func (t *T) bootIDs(ctx context.Context) (string, error) {

@@ -111,6 +111,10 @@ func (t *T) probeAfterReset(ctx context.Context, active string) error {
 	if t.Check(code == 7, "the probe after a reset says %d, want 7\n%s", code, text) {
 		t.Logf("after a reset of the active node: not running (7)")
 	}
+	// The package's boot unit repairs the state link; a copied agent has none.
+	if _, err := t.Rig.SSH(ctx, active, "! [ -e /usr/lib/systemd/system/drbdnfs-state.service ] || [ -d /var/lib/nfs/. ]"); err != nil {
+		t.Check(false, "/var/lib/nfs leads nowhere after a reset")
+	}
 	if _, err := t.Rig.SSH(ctx, active, "systemctl -q enable corosync pacemaker; systemctl start corosync pacemaker"); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,8 +132,8 @@ func (t *T) Cleanup(f func(context.Context)) { t.cleanup = append(t.cleanup, f) 
 
 // runCleanups runs what Cleanup has noted, the last one first, and forgets it.
 func (t *T) runCleanups(ctx context.Context) {
-	for i := len(t.cleanup) - 1; i >= 0; i-- {
-		t.cleanup[i](ctx)
+	for _, f := range slices.Backward(t.cleanup) {
+		f(ctx)
 	}
 	t.cleanup = nil
 }

@@ -50,6 +50,9 @@ func (t *T) readyOnce(ctx context.Context) (string, error) {
 	if err := t.Deploy(ctx); err != nil {
 		return "", err
 	}
+	if active, ok := t.healthy(ctx); ok {
+		return active, nil
+	}
 	if err := t.Cluster.Both(ctx, "rm -f /run/drbdnfs/faultpoint; systemctl start corosync pacemaker"); err != nil {
 		return "", err
 	}
@@ -67,6 +70,17 @@ func (t *T) readyOnce(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return t.Cluster.WaitReady(ctx, readyLimit)
+}
+
+// healthy reports whether there is nothing to repair, failures of the past
+// included.
+func (t *T) healthy(ctx context.Context) (string, bool) {
+	active, err := t.Cluster.WaitReady(ctx, 5*time.Second)
+	if err != nil {
+		return "", false
+	}
+	s, err := t.Cluster.State(ctx, active)
+	return active, err == nil && len(s.Failures) == 0
 }
 
 func (t *T) waitPacemaker(ctx context.Context) error {
@@ -198,7 +212,7 @@ rm -f %[1]s/hello-v3 %[2]s/hello-v4 %[1]s/lockfile
 
 // checkPassive asserts that the passive node holds nothing of the service.
 func (t *T) checkPassive(ctx context.Context, node string) error {
-	left, err := t.Leftovers(ctx, node)
+	left, err := t.OnPassive(ctx, node)
 	if err != nil {
 		return err
 	}

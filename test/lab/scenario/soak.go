@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"sort"
+	"slices"
 	"time"
 
 	"github.com/spacei/drbdnfs/test/lab/rig"
@@ -37,7 +37,7 @@ func soak(ctx context.Context, t *T) error {
 	}
 	for _, kind := range []string{"crash v3", "crash v4.2", "move v3", "move v4.2", "killed-action v3", "killed-action v4.2"} {
 		if d := worst[kind]; len(d) > 0 {
-			sort.Slice(d, func(i, j int) bool { return d[i] < d[j] })
+			slices.Sort(d)
 			t.Logf("%-20s %2d rounds, stall median %.1f s, longest %.1f s", kind, len(d), d[len(d)/2].Seconds(), d[len(d)-1].Seconds())
 		}
 	}

@@ -11,6 +11,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,7 +34,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) < 3 {
-		return fmt.Errorf("usage: nfsload write|report|verify|hold|contend ...")
+		return errors.New("want a command (write, report, verify, hold, contend) and its arguments")
 	}
 	switch args[0] {
 	case "report":
@@ -42,7 +43,7 @@ func run(ctx context.Context, args []string) error {
 		return verify(args[1], args[2])
 	}
 	if len(args) != 4 {
-		return fmt.Errorf("usage: nfsload %s FILE LOG INTERVAL", args[0])
+		return fmt.Errorf("%s wants FILE LOG INTERVAL", args[0])
 	}
 	every, err := time.ParseDuration(args[3])
 	if err != nil {
