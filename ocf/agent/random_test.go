@@ -105,9 +105,6 @@ func (l *life) fault(action string) string {
 		return ""
 	}
 	op, nth := ops[l.rnd.IntN(len(ops))], 1+l.rnd.IntN(3)
-	if op == "drbd.status" && l.DRBD.Suspended != "no" {
-		return "" // see TestDemoteSuspendedLookFails
-	}
 	switch l.rnd.IntN(4) {
 	case 0:
 		l.HangNth(op, nth)

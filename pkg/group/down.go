@@ -113,10 +113,14 @@ func (g *Group) rememberDevice(r *drbd.Resource) {
 	}
 }
 
-// savePeersBestEffort saves the connections right before they are cut.
+// savePeersBestEffort saves the connections right before they are cut, and what
+// sm-notify has achieved.
 func (g *Group) savePeersBestEffort(ctx context.Context) error {
 	if err := g.SavePeers(ctx); err != nil {
 		g.log.Warn("clients reconnect by their own timers", "err", err)
+	}
+	if err := g.forgetNotified(); err != nil {
+		g.log.Warn("NFSv3 clients are told again after the next failover", "err", err)
 	}
 	return nil
 }

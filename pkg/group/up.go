@@ -137,6 +137,15 @@ func (g *Group) stateToVolume(ctx context.Context) error {
 	if err := g.state.Seed(); err != nil {
 		return err
 	}
+	n, err := g.server.Threads()
+	if err != nil {
+		return err
+	}
+	if n == 0 && !g.daemons.Running() {
+		if err := g.state.RetireLockClients(); err != nil {
+			return err
+		}
+	}
 	return g.state.ToVolume(ctx)
 }
 
@@ -295,21 +304,27 @@ func (g *Group) KeepAnnouncing(ctx context.Context) error {
 			g.log.Warn("announce", "err", err)
 		}
 	}
-	return nil
+	return g.forgetNotified()
+}
+
+// forgetNotified takes clients that were told off the list, while the volume is
+// ours.
+func (g *Group) forgetNotified() error {
+	place, err := g.state.Place()
+	if err != nil || place != nfs.PlaceVolume {
+		return err
+	}
+	return g.state.ForgetNotified()
 }
 
 // peersPath is where the connections are saved: beside the NFS state, outside
 // of what nfs-utils reads.
 func (g *Group) peersPath() string { return path.Join(g.cfg.StateDir, "drbdnfs-peers") }
 
-// notifyLockClients tells NFSv3 clients to reclaim, where there are any.
+// notifyLockClients tells NFSv3 clients to reclaim.
 func (g *Group) notifyLockClients(ctx context.Context) error {
 	if !g.cfg.Server.Versions.V3 {
 		return nil
-	}
-	clients, err := g.state.PendingNotifications()
-	if err != nil || len(clients) == 0 {
-		return err
 	}
 	return g.state.NotifyLockClients(ctx, g.sys, vip.Addrs(g.cfg.VIPs))
 }

@@ -320,28 +320,3 @@ func (s *State) own() error {
 	}
 	return nil
 }
-
-// LockClients lists the NFSv3 clients that held locks when the volume's state
-// was last written: the names of rpc.statd's monitor files.
-func (s *State) LockClients() ([]string, error) {
-	names, err := s.sys.ReadDir(path.Join(s.volume, statdDir(s.sys, s.volume), "sm"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return names, err
-}
-
-// PendingNotifications lists the NFSv3 clients that have to be told about the
-// restart: those with locks, and those that an earlier notification has not
-// reached yet.
-func (s *State) PendingNotifications() ([]string, error) {
-	names, err := s.LockClients()
-	if err != nil {
-		return nil, err
-	}
-	old, err := s.sys.ReadDir(path.Join(s.volume, statdDir(s.sys, s.volume), "sm.bak"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return names, nil
-	}
-	return append(names, old...), err
-}

@@ -3,7 +3,6 @@ package nfs
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"os"
 	"testing"
 
@@ -143,73 +142,4 @@ func TestToVolumeWithoutStatd(t *testing.T) {
 	if err := NewState(r, volumeDir).ToVolume(t.Context()); err != nil || len(r.chowned) != 0 {
 		t.Errorf("%v, %v", r.chowned, err)
 	}
-}
-
-func TestLockClients(t *testing.T) {
-	for layout := range layouts {
-		_, s := serving(t, layout)
-		clients, err := s.LockClients()
-		if diff := cmp.Diff([]string{"c1"}, clients); diff != "" || err != nil {
-			t.Errorf("%s: with locks: %v\n%s", layout, err, diff)
-		}
-		pending, err := s.PendingNotifications()
-		if diff := cmp.Diff([]string{"c1", "c2"}, pending); diff != "" || err != nil {
-			t.Errorf("%s: to be told: %v\n%s", layout, err, diff)
-		}
-	}
-	r := newRooted(t)
-	r.mkdir(volumeDir)
-	s := NewState(r, volumeDir)
-	if clients, err := s.LockClients(); err != nil || clients != nil {
-		t.Errorf("without NFSv3: %q, %v", clients, err)
-	}
-	if clients, err := s.PendingNotifications(); err != nil || clients != nil {
-		t.Errorf("without NFSv3: %q, %v", clients, err)
-	}
-	r.write(volumeDir+"/sm/c1", "")
-	if clients, err := s.PendingNotifications(); err != nil || len(clients) != 1 {
-		t.Errorf("without sm.bak: %q, %v", clients, err)
-	}
-}
-
-// Ensure that each address has its own sm-notify: the first with the list
-// itself, the others with copies that were made before it starts.
-func TestNotifyLockClients(t *testing.T) {
-	r, s := serving(t, "EL")
-	r.write("/run/drbdnfs/notify/1/sm/stale", "")
-	n := &notifier{rooted: r}
-	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
-	if err := s.NotifyLockClients(t.Context(), n, addrs); err != nil {
-		t.Fatal(err)
-	}
-	diff := cmp.Diff([]string{
-		"nfs.notify drbdnfs-notify0.service: /usr/sbin/sm-notify -d -f -v 192.0.2.1 (oneshot false, wait false, before pacemaker.service)",
-		"nfs.notify drbdnfs-notify1.service: /usr/sbin/sm-notify -d -f -v 2001:db8::1 -P /run/drbdnfs/notify/1 (oneshot false, wait false, before pacemaker.service)",
-	}, n.units)
-	if diff != "" {
-		t.Errorf("units (-want +got):\n%s", diff)
-	}
-	diff = cmp.Diff([]string{
-		"1/", "1/sm.bak/", "1/sm.bak/c2 = statd/sm.bak/c2", "1/sm/", "1/sm/c1 = statd/sm/c1", "1/state = statd/state",
-	}, r.tree("/run/drbdnfs/notify"))
-	if diff != "" {
-		t.Errorf("copies (-want +got):\n%s", diff)
-	}
-}
-
-// Ensure that on Debian, where rpc.statd shares its directory with everything
-// else, only what sm-notify reads is copied.
-func TestNotifyLockClientsDebian(t *testing.T) {
-	r, s := serving(t, "Debian")
-	n := &notifier{rooted: r}
-	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}
-	if err := s.NotifyLockClients(t.Context(), n, addrs); err != nil {
-		t.Fatal(err)
-	}
-	diff := cmp.Diff([]string{"sm.bak/", "sm.bak/c2 = sm.bak/c2", "sm/", "sm/c1 = sm/c1", "state = state"}, r.tree("/run/drbdnfs/notify/1"))
-	if diff != "" {
-		t.Errorf("copy (-want +got):\n%s", diff)
-	}
-	n.fail = errors.New("sm-notify: not installed")
-	checkText(t, s.NotifyLockClients(t.Context(), n, addrs), "not installed")
 }

@@ -32,7 +32,10 @@ func (c *Cluster) UseProcedure(ctx context.Context) (string, error) {
 	if err := c.ClearResources(ctx); err != nil {
 		return "", err
 	}
-	if err := c.Both(ctx, "drbdadm up res0 2>/dev/null || true"); err != nil {
+	// The agent's own arrangement of the NFS state, if it was here before.
+	restore := `if [ -L /var/lib/nfs ] && [ -d /var/lib/nfs.local ]; then rm /var/lib/nfs; mv /var/lib/nfs.local /var/lib/nfs; fi
+drbdadm up res0 2>/dev/null || true`
+	if err := c.Both(ctx, restore); err != nil {
 		return "", err
 	}
 	if _, err := c.Rig.SSH(ctx, rig.Node1, procedureVolume); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -195,26 +196,35 @@ func kernelArgs(m Machine) string {
 func (r *Rig) Running(name string) bool { return r.pid(name) != 0 }
 
 // pid returns the process id of the machine's QEMU, or 0. A pid file alone is no
-// proof: the number may belong to somebody else by now.
+// proof, the number may belong to somebody else by now; and none is no proof
+// either, for someone may have cleaned up files and left the process.
 func (r *Rig) pid(name string) int {
-	b, err := os.ReadFile(filepath.Join(r.vmDir(name), "pid"))
+	if b, err := os.ReadFile(filepath.Join(r.vmDir(name), "pid")); err == nil {
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && r.isOurs(pid, name) {
+			return pid
+		}
+	}
+	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil || pid <= 1 {
-		return 0
-	}
-	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		return 0
-	}
-	for arg := range strings.SplitSeq(string(cmdline), "\x00") {
-		if arg == r.qemuName(name) {
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && r.isOurs(pid, name) {
 			return pid
 		}
 	}
 	return 0
+}
+
+// isOurs reports whether a process is the QEMU of this lab's machine, by its
+// command line.
+func (r *Rig) isOurs(pid int, name string) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return false
+	}
+	args := strings.Split(string(b), "\x00")
+	return filepath.Base(args[0]) == "qemu-system-x86_64" && slices.Contains(args, r.qemuName(name))
 }
 
 // Kill ends a machine's QEMU with SIGKILL, as a power cut would, and returns when
