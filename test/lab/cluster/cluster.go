@@ -41,9 +41,11 @@ var (
 	//go:embed files/cib-ours.xml
 	OursCIB string
 	// ProcedureCIB is the configuration section as the hand-made procedure has
-	// it. One thing differs: the procedure orders the mount after the start of
+	// it. Two things differ. The procedure orders the mount after the start of
 	// DRBD, which only works where an open promotes it (DRBD 9); here it comes
-	// after the promotion.
+	// after the promotion. And a failed start is tried again: Pacemaker takes
+	// nfs-server for failed when its dependencies need more than two seconds, as
+	// they do in an emulated machine, and would stay without a server.
 	//go:embed files/cib-procedure.xml
 	ProcedureCIB string
 	// EmptyCIB is a configuration without resources.

@@ -119,6 +119,13 @@ func (t *T) measure(ctx context.Context, active, monitors string) (figures, erro
 	if _, err := t.Cluster.WaitReady(ctx, readyLimit); err != nil {
 		return f, err
 	}
+	s, err := t.Cluster.State(ctx, active)
+	if err != nil {
+		return f, err
+	}
+	for _, failure := range s.Failures {
+		t.Logf("failed meanwhile, and tried again: %s on %s: %s", failure.Key, failure.Node, failure.ExitReason)
+	}
 	if err := t.StopLoads(ctx, loads); err != nil {
 		return f, err
 	}
