@@ -55,7 +55,7 @@ func classify(err error) error {
 // stop takes the group down from any state. It succeeds only when nothing is
 // left; where nothing can be there it succeeds without parameters.
 func (a *Agent) stop(ctx context.Context) error {
-	g, cfg, err := a.open(true)
+	g, _, err := a.open(true)
 	if err != nil {
 		// Not configured, and no record of ever having been started since the
 		// last boot: nothing of ours can run.
@@ -65,7 +65,7 @@ func (a *Agent) stop(ctx context.Context) error {
 	if err := g.Stop(ctx); err != nil {
 		return err
 	}
-	a.deleteScore(ctx, cfg)
+	a.deleteScore(ctx)
 	return nil
 }
 

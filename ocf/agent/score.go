@@ -108,7 +108,7 @@ func (a *Agent) forgetScore() {
 }
 
 // deleteScore takes the score away: a stopped instance is not to be promoted.
-func (a *Agent) deleteScore(ctx context.Context, _ Config) {
+func (a *Agent) deleteScore(ctx context.Context) {
 	if a.cachedScore() == "" {
 		return
 	}

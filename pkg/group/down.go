@@ -356,8 +356,8 @@ func (g *Group) heldOpen(err error) error {
 	if device == "" {
 		device = g.cfg.Resource
 	}
-	if reason := admin.Reason(err); strings.Contains(reason, "opened by") {
-		return fmt.Errorf("%s: %w", reason, err)
+	if strings.Contains(admin.Reason(err), "opened by") {
+		return inDRBDsWords(err)
 	}
 	return fmt.Errorf("look for holders of %s in /sys/block: %w", device, err)
 }
