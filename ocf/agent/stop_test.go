@@ -270,17 +270,38 @@ func TestDemoteWithoutParameters(t *testing.T) {
 	})
 }
 
-// Ensure that rpc.statd is gone before the server's threads, even when it
-// ignores SIGTERM, and that its list survives.
+// Ensure that the clients of rpc.statd's list are told after the next promotion,
+// and that lockd finds a rpc.statd when it ends, whatever became of the daemon;
+// only where the list cannot be put aside rpc.statd has to end before.
 func TestDemoteKeepsLockClients(t *testing.T) {
-	on(t, func(t *testing.T, w *world) {
-		w.promoted(t)
-		w.SetLockClient(stateDir, "client99")
-		w.Find("rpc.statd").Stubborn = true
-		w.want(t, "demote", ocf.Success)
-		w.want(t, "promote", ocf.Success)
-		if !slices.Equal(w.Notified, []string{"client99"}) {
-			t.Errorf("notified: %v", w.Notified)
-		}
-	})
+	tests := []struct {
+		name       string
+		scene      func(w *world)
+		unanswered int
+	}{
+		{"statd runs", func(*world) {}, 0},
+		{"statd was killed", func(w *world) { w.Kill9("rpc.statd") }, 0},
+		{"all daemons were killed", func(w *world) { w.Kill9("rpc.statd"); w.Kill9("nfsdcld"); w.Kill9("rpc.mountd") }, 0},
+		{"statd cannot be started again", func(w *world) { w.Kill9("rpc.statd"); w.Fail("nfs.statd.start", errInjected) }, 1},
+		{"the list cannot be put aside", func(w *world) { w.Fail("nfs.retire", errInjected); w.Find("rpc.statd").Stubborn = true }, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			on(t, func(t *testing.T, w *world) {
+				w.promoted(t)
+				w.SetLockClient(stateDir, "client99")
+				tt.scene(w)
+				w.want(t, "demote", ocf.Success)
+				w.clean(t)
+				if w.NFSD.Unanswered != tt.unanswered {
+					t.Errorf("lockd has waited %d times in vain for rpc.statd, want %d", w.NFSD.Unanswered, tt.unanswered)
+				}
+				w.Clear()
+				w.want(t, "promote", ocf.Success)
+				if !slices.Equal(w.Notified, []string{"client99"}) {
+					t.Errorf("notified: %v", w.Notified)
+				}
+			})
+		})
+	}
 }

@@ -15,13 +15,15 @@ import (
 )
 
 // downStages is the demotion, in order: the reverse of upStages, except that
-// rpc.statd ends before the server's threads. When lockd shuts down it tells
-// rpc.statd to forget its clients, and they would never be told to reclaim.
+// NFSv3 clients with locks are retired before the server's threads end. When
+// lockd shuts down it makes rpc.statd forget them, and they would never be told
+// to reclaim.
 func (g *Group) downStages() []Stage {
 	return []Stage{
 		{{"peers", g.savePeersBestEffort}},
 		{{"block", g.block.Ensure}},
-		{{"announce", g.stopAnnouncing}, {"address", g.vips.Stop}, {"notify", g.stopNotifying}, {"statd", g.stopStatd}},
+		{{"announce", g.stopAnnouncing}, {"address", g.vips.Stop}, {"notify", g.stopNotifying}},
+		{{"retire", g.retireLockClients}},
 		{{"nfsd", g.stopServer}},
 		{{"daemons", g.stopDaemons}, {"caches", g.flushCaches}, {"sockets", g.destroySockets}},
 		{{"state", g.stateToLocal}},
@@ -197,6 +199,30 @@ func (g *Group) endProcesses(units ...string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// retireLockClients takes the NFSv3 clients off rpc.statd's list, for the next
+// server to tell them, and sees to it that rpc.statd is there to answer lockd.
+func (g *Group) retireLockClients(ctx context.Context) error {
+	place, err := g.state.Place()
+	if err == nil && place != nfs.PlaceVolume {
+		return nil
+	}
+	n := 0
+	if err == nil {
+		n, err = g.state.RetireLockClients()
+	}
+	if err != nil {
+		g.log.Warn("lockd will wait for rpc.statd, which has to keep its list", "err", err)
+		return g.stopStatd(ctx)
+	}
+	if n == 0 || !g.ours {
+		return nil
+	}
+	if err := g.daemons.EnsureStatd(ctx); err != nil {
+		g.log.Warn("lockd will wait for rpc.statd", "err", err)
+	}
+	return nil
 }
 
 // stopStatd ends rpc.statd before the server's threads, whatever it takes.

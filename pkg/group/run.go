@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -59,7 +58,7 @@ func (g *Group) runStages(ctx context.Context, action string, stages []Stage, ke
 		} else if err != nil {
 			g.log.Warn("taking down without a record", "err", err)
 		}
-		errs = append(errs, g.runShare(ctx, action, stage, keepGoing))
+		errs = append(errs, g.runStage(ctx, action, stage, keepGoing))
 		if !keepGoing && errors.Join(errs...) != nil {
 			break
 		}
@@ -75,22 +74,31 @@ func (g *Group) runStages(ctx context.Context, action string, stages []Stage, ke
 	return nil
 }
 
-func (g *Group) runShare(ctx context.Context, action string, stage Stage, share bool) error {
-	if share {
-		var cancel context.CancelFunc
+// runStage runs the steps of a stage at once. With keepGoing each has its share
+// of the time; otherwise the first that fails ends the others, whose own errors
+// then say nothing.
+func (g *Group) runStage(ctx context.Context, action string, stage Stage, keepGoing bool) error {
+	var cancel context.CancelFunc
+	if keepGoing {
 		ctx, cancel = withShare(ctx, stageShare)
-		defer cancel()
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
 	}
-	return g.runStage(ctx, action, stage)
-}
-
-func (g *Group) runStage(ctx context.Context, action string, stage Stage) error {
-	errs := make([]error, len(stage))
-	var wg sync.WaitGroup
-	for i, step := range stage {
-		wg.Go(func() { errs[i] = g.runStep(ctx, action, step) })
+	defer cancel()
+	results := make(chan error, len(stage))
+	for _, step := range stage {
+		go func() { results <- g.runStep(ctx, action, step) }()
 	}
-	wg.Wait()
+	var errs []error
+	for range stage {
+		err := <-results
+		if ended := len(errs) > 0 && errors.Is(err, context.Canceled); err != nil && !ended {
+			errs = append(errs, err)
+		}
+		if err != nil && !keepGoing {
+			cancel()
+		}
+	}
 	return errors.Join(errs...)
 }
 

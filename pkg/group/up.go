@@ -20,7 +20,7 @@ import (
 func (g *Group) upStages() []Stage {
 	return []Stage{
 		{{"block", g.block.Ensure}},
-		{{"primary", g.becomePrimary}},
+		{{"primary", g.becomePrimary}, {"check", g.vips.Check}},
 		{{"mount", g.mountVolume}},
 		{{"state", g.stateToVolume}},
 		{{"daemons", g.startDaemons}, {"exports", g.applyExports}, {"address", g.vips.Start}},
@@ -142,7 +142,7 @@ func (g *Group) stateToVolume(ctx context.Context) error {
 		return err
 	}
 	if n == 0 && !g.daemons.Running() {
-		if err := g.state.RetireLockClients(); err != nil {
+		if _, err := g.state.RetireLockClients(); err != nil {
 			return err
 		}
 	}

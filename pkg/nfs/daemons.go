@@ -31,7 +31,12 @@ type daemonSystem interface {
 const (
 	DaemonsUnit = "drbdnfs-daemons.service"
 	IDMapdUnit  = "drbdnfs-idmapd.service"
+	// StatdUnit is where rpc.statd runs for the length of a demotion that found
+	// it dead.
+	StatdUnit = "drbdnfs-statd.service"
 )
+
+const statd = "rpc.statd"
 
 // PacemakerUnit is the unit before which ours are ordered, so that systemd
 // stops them after it.
@@ -65,7 +70,7 @@ func NewDaemons(sys daemonSystem, v Versions, p Ports) *Daemons {
 		args := []string{"--no-notify"}
 		args = appendPort(args, "--port", p.Statd)
 		args = appendPort(args, "--outgoing-port", p.StatdOutgoing)
-		d.list = append(d.list, daemon{program: "rpc.statd", args: args, foreign: "rpc-statd.service"})
+		d.list = append(d.list, daemon{program: statd, args: args, foreign: "rpc-statd.service"})
 	}
 	args := appendPort(nil, "--port", p.Mountd)
 	if !v.V3 {
@@ -117,23 +122,31 @@ func (d *Daemons) Start(ctx context.Context) error {
 	if len(d.Missing()) == 0 {
 		return nil
 	}
+	if err := d.stopSpareStatd(ctx); err != nil {
+		return err
+	}
+	if err := d.startUnit(ctx, "nfs.daemons.start", DaemonsUnit, d.list); err != nil {
+		return err
+	}
+	return d.await(ctx)
+}
+
+// startUnit starts some of the daemons, one after the other, in a unit.
+func (d *Daemons) startUnit(ctx context.Context, op, name string, list []daemon) error {
 	unit := host.Unit{
-		Name:        DaemonsUnit,
+		Name:        name,
 		Description: "drbdnfs: daemons of the highly available NFS server",
 		Oneshot:     true,
 		Before:      []string{PacemakerUnit},
 	}
-	for _, x := range d.list {
+	for _, x := range list {
 		path, err := d.sys.LookPath(x.program)
 		if err != nil {
 			return err
 		}
 		unit.Commands = append(unit.Commands, append([]string{path}, x.args...))
 	}
-	if err := d.sys.StartTransient(ctx, "nfs.daemons.start", unit); err != nil {
-		return err
-	}
-	return d.await(ctx)
+	return d.sys.StartTransient(ctx, op, unit)
 }
 
 func (d *Daemons) await(ctx context.Context) error {
@@ -166,8 +179,10 @@ func (d *Daemons) Missing() []string {
 	return out
 }
 
-// Running reports whether anything is left in the daemons' unit.
-func (d *Daemons) Running() bool { return len(d.sys.UnitProcesses(DaemonsUnit)) > 0 }
+// Running reports whether anything is left in the daemons' units.
+func (d *Daemons) Running() bool {
+	return len(d.sys.UnitProcesses(DaemonsUnit)) > 0 || len(d.sys.UnitProcesses(StatdUnit)) > 0
+}
 
 // running maps the names of the unit's processes to their PIDs. The error says
 // that there is a process whose name is not known; the map holds the others.
@@ -217,17 +232,40 @@ const (
 	statdKillTime = 3 * time.Second
 )
 
+// EnsureStatd makes sure that rpc.statd runs, in a unit of its own when it has
+// to be started; Stop ends that too. When the server's threads end, lockd tells
+// rpc.statd to forget each client, and waits a minute for every answer that
+// does not come (Linux fs/lockd/mon.c nsm_unmonitor).
+func (d *Daemons) EnsureStatd(ctx context.Context) error {
+	running, err := d.running()
+	if err != nil || len(running[statd]) > 0 {
+		return err
+	}
+	for _, x := range d.list {
+		if x.program == statd {
+			return d.startUnit(ctx, "nfs.statd.start", StatdUnit, []daemon{x})
+		}
+	}
+	return nil
+}
+
+func (d *Daemons) stopSpareStatd(ctx context.Context) error {
+	if len(d.sys.UnitProcesses(StatdUnit)) == 0 {
+		return nil
+	}
+	return d.sys.StopUnit(ctx, "nfs.statd.end", StatdUnit)
+}
+
 // StopStatd ends rpc.statd alone, by SIGTERM and then SIGKILL, and waits up to
-// three seconds until it is gone. It must end before the server's threads: when lockd
-// shuts down it tells rpc.statd to forget its clients, and then nobody would
-// tell them to reclaim their locks.
+// three seconds until it is gone. It keeps rpc.statd's list of clients where
+// [State.RetireLockClients] could not: lockd makes rpc.statd forget them.
 func (d *Daemons) StopStatd(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statdKillTime)
 	defer cancel()
 	start := time.Now()
 	for {
 		running, err := d.running()
-		pids := running["rpc.statd"]
+		pids := running[statd]
 		if err != nil {
 			return fmt.Errorf("look for rpc.statd: %w", err)
 		}
@@ -253,9 +291,9 @@ func (d *Daemons) StopStatd(ctx context.Context) error {
 	}
 }
 
-// Stop ends the daemons' unit and waits until it is gone. None is success.
+// Stop ends the daemons' units and waits until they are gone. None is success.
 func (d *Daemons) Stop(ctx context.Context) error {
-	return d.sys.StopUnit(ctx, "nfs.daemons.stop", DaemonsUnit)
+	return errors.Join(d.stopSpareStatd(ctx), d.sys.StopUnit(ctx, "nfs.daemons.stop", DaemonsUnit))
 }
 
 // StartIDMapd starts rpc.idmapd, which translates names of NFSv4 owners, where

@@ -1,6 +1,7 @@
 package nfs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -23,11 +24,18 @@ const defaultPipefs = Dir + "/rpc_pipefs"
 // statdDir returns the directory, relative to a state directory, that holds
 // rpc.statd's sm, sm.bak and state: "statd" on EL, "." on Debian. It is the
 // one difference in the layout of the two.
-func statdDir(sys fileReader, dir string) string {
-	if st, err := sys.Stat(dir + "/statd"); err == nil && st.IsDir() {
-		return "statd"
+func statdDir(sys fileReader, dir string) (string, error) {
+	st, err := sys.Stat(dir + "/statd")
+	if errors.Is(err, fs.ErrNotExist) {
+		return ".", nil
 	}
-	return "."
+	if err != nil {
+		return "", fmt.Errorf("look for rpc.statd's directory: %w", err)
+	}
+	if !st.IsDir() {
+		return ".", nil
+	}
+	return "statd", nil
 }
 
 // newStatdDir is the same for a directory that is made anew, by the

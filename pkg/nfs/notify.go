@@ -25,57 +25,65 @@ type notifySystem interface {
 }
 
 // statd is rpc.statd's directory on the volume.
-func (s *State) statd() string { return path.Join(s.volume, statdDir(s.sys, s.volume)) }
+func (s *State) statd() (string, error) {
+	dir, err := statdDir(s.sys, s.volume)
+	return path.Join(s.volume, dir), err
+}
 
 // notifyDir holds what sm-notify works on: for each address a copy of the list
 // of retired clients, from which it takes those that it has reached.
 func (s *State) notifyDir() string { return path.Join(s.volume, "drbdnfs-notify") }
 
 // RetireLockClients moves the list of NFSv3 clients with locks (sm) to the list
-// of those that have to be told about the restart (sm.bak), and takes the NSM
-// state number to the next one. It must be done before rpc.statd starts: what
-// is in sm then are only clients that lock from now on.
+// of those that have to be told about the restart (sm.bak), takes the NSM state
+// number to the next one when there are any, and returns how many. It must be
+// done before rpc.statd starts, so that what is in sm then are only clients that
+// lock from now on; and before lockd ends, which makes a running rpc.statd
+// delete what is in sm.
 //
 // sm-notify does the same when it is given the live directory. By then clients
 // may have locked again, and it would retire those too, while the kernel
 // believes that rpc.statd watches them: at the next failover nobody would tell
 // them.
-func (s *State) RetireLockClients() error {
+func (s *State) RetireLockClients() (int, error) {
 	const op = "nfs.retire"
 	if err := s.sys.RemoveAll(op, s.notifyDir()); err != nil {
-		return err
+		return 0, err
 	}
-	sm, bak := s.statd()+"/sm", s.statd()+"/sm.bak"
+	dir, err := s.statd()
+	if err != nil {
+		return 0, err
+	}
+	sm, bak := dir+"/sm", dir+"/sm.bak"
 	clients, err := readNames(s.sys, sm)
 	if err != nil || len(clients) == 0 {
-		return err
+		return 0, err
 	}
 	old, err := readNames(s.sys, bak)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := s.bumpState(op); err != nil {
-		return err
+	if err := s.bumpState(op, dir+"/state"); err != nil {
+		return 0, err
 	}
 	if len(old) == 0 {
 		err := s.sys.Exchange(op, sm, bak)
 		if !errors.Is(err, errors.ErrUnsupported) {
-			return err
+			return len(clients), err
 		}
 	}
 	for _, c := range clients {
 		if err := s.sys.Rename(op, sm+"/"+c, bak+"/"+c); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(clients), nil
 }
 
 // bumpState takes the NSM state number to the next odd one, as sm-notify does
 // (nfs-utils support/nsm/file.c nsm_get_state): odd means that the server is
 // up, another one that it has restarted.
-func (s *State) bumpState(op string) error {
-	file := s.statd() + "/state"
+func (s *State) bumpState(op, file string) error {
 	data, err := s.sys.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read NSM state number: %w", err)
@@ -103,11 +111,15 @@ func readNames(sys fileReader, dir string) ([]string, error) {
 // LockClients lists the NFSv3 clients that may have locks to reclaim: those
 // with locks, and those that were retired and not told yet.
 func (s *State) LockClients() ([]string, error) {
-	names, err := readNames(s.sys, s.statd()+"/sm")
+	dir, err := s.statd()
 	if err != nil {
 		return nil, err
 	}
-	old, err := readNames(s.sys, s.statd()+"/sm.bak")
+	names, err := readNames(s.sys, dir+"/sm")
+	if err != nil {
+		return nil, err
+	}
+	old, err := readNames(s.sys, dir+"/sm.bak")
 	return append(names, old...), err
 }
 
@@ -117,7 +129,11 @@ func (s *State) LockClients() ([]string, error) {
 // locks up. sm-notify goes on in the background, in units of its own; it
 // repeats what is not answered. No retired client is no work.
 func (s *State) NotifyLockClients(ctx context.Context, sys notifySystem, addrs []netip.Addr) error {
-	clients, err := readNames(s.sys, s.statd()+"/sm.bak")
+	dir, err := s.statd()
+	if err != nil {
+		return err
+	}
+	clients, err := readNames(s.sys, dir+"/sm.bak")
 	if err != nil || len(clients) == 0 {
 		return err
 	}
@@ -125,7 +141,7 @@ func (s *State) NotifyLockClients(ctx context.Context, sys notifySystem, addrs [
 	if err != nil {
 		return err
 	}
-	if err := s.copyRetired(len(addrs)); err != nil {
+	if err := s.copyRetired(dir, len(addrs)); err != nil {
 		return err
 	}
 	for i, addr := range addrs {
@@ -144,9 +160,10 @@ func (s *State) NotifyLockClients(ctx context.Context, sys notifySystem, addrs [
 	return nil
 }
 
-// copyRetired makes n copies of the retired list. They appear under their name
-// at once: ForgetNotified takes what is missing there for done.
-func (s *State) copyRetired(n int) error {
+// copyRetired makes n copies of the retired list in rpc.statd's directory. They
+// appear under their name at once: ForgetNotified takes what is missing there
+// for done.
+func (s *State) copyRetired(lists string, n int) error {
 	const op = "nfs.notify"
 	tmp := s.notifyDir() + ".tmp"
 	for _, dir := range []string{tmp, s.notifyDir()} {
@@ -154,11 +171,11 @@ func (s *State) copyRetired(n int) error {
 			return err
 		}
 	}
-	uid, gid, err := s.sys.Owner(s.statd() + "/sm.bak")
+	uid, gid, err := s.sys.Owner(lists + "/sm.bak")
 	if err != nil {
 		return fmt.Errorf("look at the retired NFSv3 clients: %w", err)
 	}
-	state, err := s.sys.ReadFile(s.statd() + "/state")
+	state, err := s.sys.ReadFile(lists + "/state")
 	if err != nil {
 		return fmt.Errorf("read NSM state number: %w", err)
 	}
@@ -167,7 +184,7 @@ func (s *State) copyRetired(n int) error {
 		if err := s.sys.MkdirAll(op, dir+"/sm.bak", 0o711); err != nil {
 			return err
 		}
-		if err := s.sys.CopyTree(op, s.statd()+"/sm.bak", dir+"/sm"); err != nil {
+		if err := s.sys.CopyTree(op, lists+"/sm.bak", dir+"/sm"); err != nil {
 			return err
 		}
 		if err := s.sys.WriteFileAtomic(op, dir+"/state", state, 0o644); err != nil {
@@ -203,10 +220,14 @@ func (s *State) ForgetNotified() error {
 			}
 		}
 	}
-	clients, err := readNames(s.sys, s.statd()+"/sm.bak")
+	dir, err := s.statd()
+	if err != nil {
+		return err
+	}
+	clients, err := readNames(s.sys, dir+"/sm.bak")
 	for _, c := range clients {
 		if !pending[c] {
-			err = errors.Join(err, s.sys.Remove("nfs.notified", s.statd()+"/sm.bak/"+c))
+			err = errors.Join(err, s.sys.Remove("nfs.notified", dir+"/sm.bak/"+c))
 		}
 	}
 	return err

@@ -293,9 +293,15 @@ func (s *State) ToVolume(ctx context.Context) error {
 // this node: the daemon runs as the owner of its directory and refuses files
 // of others, and the number of that account can differ between nodes.
 func (s *State) own() error {
-	local := path.Join(LocalDir, statdDir(s.sys, LocalDir))
-	remote := path.Join(s.volume, statdDir(s.sys, s.volume))
-	uid, gid, err := s.sys.Owner(local + "/sm")
+	local, err := statdDir(s.sys, LocalDir)
+	if err != nil {
+		return err
+	}
+	remote, err := s.statd()
+	if err != nil {
+		return err
+	}
+	uid, gid, err := s.sys.Owner(path.Join(LocalDir, local, "sm"))
 	if err != nil {
 		return nil // the node has no NFSv3 state, so no account for it either
 	}

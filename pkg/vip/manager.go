@@ -62,13 +62,14 @@ type Options struct {
 	ProbeTime time.Duration // for duplicates, all addresses together; 0 is DefaultProbeTime, negative does not ask
 }
 
-// Manager starts, stops and watches service addresses. Use [New]. It holds no
-// state: what the kernel says is true.
+// Manager starts, stops and watches service addresses. Use [New]. Of the
+// addresses it remembers nothing: what the kernel says is true.
 type Manager struct {
 	host      network
 	vips      []VIP
 	log       *slog.Logger
 	probeTime time.Duration
+	checked   bool // by Check
 }
 
 // New returns the Manager of o. A missing host or address is an error.
@@ -138,24 +139,41 @@ type target struct {
 	here  bool // in place already
 }
 
-// Start puts all addresses on their interfaces and announces them once. It is
-// idempotent: addresses that are in place are only announced again.
-//
-// Before it changes anything it resolves every interface and asks the network
+// Check changes nothing. It resolves every interface and asks the network
 // whether another machine has one of the missing addresses, for ProbeTime
 // altogether; one that answers is [ErrDuplicate] with its hardware address. An
-// interface without carrier is used all the same, since the cable may come
-// back, but not asked. Other errors: [host.ErrNoInterface] and
-// [host.ErrAmbiguousInterface], [ErrLinkDown], [ErrMisplaced]. A failed
-// announcement is logged and is no error, the next round repeats it. Addresses
-// added before an error stay; Stop removes them.
-func (m *Manager) Start(ctx context.Context) error {
+// interface without carrier is not asked. Other errors: [host.ErrNoInterface]
+// and [host.ErrAmbiguousInterface], [ErrLinkDown], [ErrMisplaced].
+//
+// It waits for answers that should not come; a Start after it does not ask
+// again, so that a caller can do other things meanwhile.
+func (m *Manager) Check(ctx context.Context) error {
 	targets, err := m.resolve(ctx)
 	if err != nil {
 		return err
 	}
 	if err := m.checkDuplicates(ctx, targets); err != nil {
 		return err
+	}
+	m.checked = true
+	return nil
+}
+
+// Start puts all addresses on their interfaces and announces them once. It is
+// idempotent: addresses that are in place are only announced again. Before it
+// changes anything it does what [Manager.Check] does, and has its errors, unless
+// that was called. An interface without carrier is used all the same, since the
+// cable may come back. A failed announcement is logged and is no error, the next
+// round repeats it. Addresses added before an error stay; Stop removes them.
+func (m *Manager) Start(ctx context.Context) error {
+	targets, err := m.resolve(ctx)
+	if err != nil {
+		return err
+	}
+	if !m.checked {
+		if err := m.checkDuplicates(ctx, targets); err != nil {
+			return err
+		}
 	}
 	for _, t := range targets {
 		if t.here {

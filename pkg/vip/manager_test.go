@@ -58,6 +58,34 @@ func TestStart(t *testing.T) {
 	wantCalls(t, f, "vip.announce arp ens3 192.168.2.63", "vip.announce na ens3 fd00::63")
 }
 
+// After Check, which adds nothing, Start does not ask the network again.
+func TestCheckBeforeStart(t *testing.T) {
+	f := newFakeNet()
+	m := newManager(t, f, "192.168.2.63/24@ens3")
+	if err := m.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantCalls(t, f, "arp ens3 192.168.2.63")
+	if err := m.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantCalls(t, f, "vip.add ens3 192.168.2.63/24", "vip.announce arp ens3 192.168.2.63")
+}
+
+// A Check that found a duplicate does not spare Start's own.
+func TestCheckRefused(t *testing.T) {
+	f := newFakeNet()
+	f.others["192.168.2.63"] = "52:54:00:aa:bb:cc"
+	m := newManager(t, f, "192.168.2.63/24@ens3")
+	if err := m.Check(t.Context()); !errors.Is(err, vip.ErrDuplicate) {
+		t.Fatalf("Check: %v", err)
+	}
+	if err := m.Start(t.Context()); !errors.Is(err, vip.ErrDuplicate) {
+		t.Fatalf("Start: %v", err)
+	}
+	wantCalls(t, f, "arp ens3 192.168.2.63", "arp ens3 192.168.2.63")
+}
+
 // Only what is missing is probed and added.
 func TestStartHalfDone(t *testing.T) {
 	f := newFakeNet()

@@ -191,11 +191,14 @@ func (h *Host) notify(argv []string) {
 
 // SetLockClient writes the NFSv3 client name into rpc.statd's list in dir,
 // "/home/nfs/var/lib/nfs" or "/var/lib/nfs", as rpc.statd does when the client
-// takes a lock.
+// takes a lock; lockd remembers that rpc.statd watches it.
 func (h *Host) SetLockClient(dir, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l, err := h.find(dir+h.statd+"/sm", true)
 	h.setup(err)
 	l.node.entries[name] = &node{mode: fs.FileMode(0o600)}
+	if h.NFSD.Threads > 0 {
+		h.NFSD.monitored[name] = true
+	}
 }

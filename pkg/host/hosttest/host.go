@@ -110,7 +110,7 @@ func New(t testing.TB) *Host {
 		h.Programs[p] = true
 	}
 	h.DRBD = newDRBD()
-	h.NFSD = &NFSD{control: map[string]string{}}
+	h.NFSD = newNFSD()
 	h.mounts = []*mounted{{Mount: host.Mount{ID: 1, Major: 253, Dir: "/", Type: "xfs", Source: "/dev/sda1"}, root: newDir(0o755)}}
 	h.lastID = 1
 	h.procs[1] = &Process{PID: 1, Command: "systemd"}

@@ -22,13 +22,22 @@ type NFSD struct {
 	NoWatch bool   // nfsdcld starts and never watches for its pipe
 	// Tracked tells whether nfsdcld ran when the threads were started.
 	Tracked bool
+	// Unanswered counts how often lockd ended with clients to unmonitor and no
+	// rpc.statd to tell.
+	Unanswered int
 
 	ports   []int
 	control map[string]string // last value written to each control file
 	holds   bool              // the caches refer to the volume
+	// monitored are the clients that rpc.statd watches for lockd.
+	monitored map[string]bool
 }
 
-func (n *NFSD) reset() { *n = NFSD{control: map[string]string{}} }
+func newNFSD() *NFSD {
+	return &NFSD{control: map[string]string{}, monitored: map[string]bool{}}
+}
+
+func (n *NFSD) reset() { *n = *newNFSD() }
 
 // Control returns what was last written to the control file path, such as
 // "/proc/fs/nfsd/versions".
@@ -141,7 +150,8 @@ func (h *Host) control(p, value string) error {
 
 // setThreads starts or ends threads. When the last ends, its listening sockets
 // go, and lockd, which tells rpc.statd to forget its clients: they would never
-// be told to reclaim their locks.
+// be told to reclaim their locks, unless sm.bak has them by then. Without a
+// rpc.statd that answers, the real lockd waits a minute for each.
 func (h *Host) setThreads(count int) {
 	n := h.NFSD
 	if count > 0 {
@@ -153,17 +163,28 @@ func (h *Host) setThreads(count int) {
 	if n.Stuck {
 		return
 	}
-	if n.Threads > 0 && h.runs("rpc.statd") {
-		if l, err := h.find(nfsDir+h.statd, true); err == nil {
-			if sm := l.node.entries["sm"]; sm != nil && len(sm.entries) > 0 {
-				clear(sm.entries)
-				h.violate("rpc.statd was there when lockd ended, and forgot the clients")
-			}
-		}
+	if n.Threads > 0 {
+		h.unmonitor()
 	}
 	n.Threads, n.ports, n.Tracked = 0, nil, false
 	h.orphaned = append(h.orphaned, h.Sockets...)
 	h.Sockets = nil
+}
+
+// unmonitor is lockd's end.
+func (h *Host) unmonitor() {
+	n := h.NFSD
+	if len(n.monitored) > 0 && !h.runs("rpc.statd") {
+		n.Unanswered++
+	} else if l, err := h.find(nfsDir+h.statd+"/sm", true); err == nil {
+		for c := range n.monitored {
+			if l.node.entries[c] != nil {
+				delete(l.node.entries, c)
+				h.violate("rpc.statd was there when lockd ended, and forgot %s", c)
+			}
+		}
+	}
+	clear(n.monitored)
 }
 
 // nfsDir is compiled into the programs of nfs-utils.

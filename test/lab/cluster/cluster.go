@@ -56,8 +56,6 @@ var (
 	procedureNode string
 	//go:embed files/procedure-volume.sh
 	procedureVolume string
-	//go:embed files/procedure-undo.sh
-	procedureUndo string
 )
 
 // Cluster is the software side of a rig. Make it with New.

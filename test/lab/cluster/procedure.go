@@ -26,18 +26,9 @@ func (c *Cluster) ClearResources(ctx context.Context) error {
 	})
 }
 
-// UseProcedure turns the cluster to the hand-made configuration and waits until
-// it serves. It returns the active node.
+// UseProcedure gives a cluster without resources the hand-made configuration and
+// waits until it serves. It returns the active node.
 func (c *Cluster) UseProcedure(ctx context.Context) (string, error) {
-	if err := c.ClearResources(ctx); err != nil {
-		return "", err
-	}
-	// The agent's own arrangement of the NFS state, if it was here before.
-	restore := `if [ -L /var/lib/nfs ] && [ -d /var/lib/nfs.local ]; then rm /var/lib/nfs; mv /var/lib/nfs.local /var/lib/nfs; fi
-drbdadm up res0 2>/dev/null || true`
-	if err := c.Both(ctx, restore); err != nil {
-		return "", err
-	}
 	if _, err := c.Rig.SSH(ctx, rig.Node1, procedureVolume); err != nil {
 		return "", err
 	}
@@ -63,13 +54,4 @@ drbdadm up res0 2>/dev/null || true`
 	}
 	_, err = c.Rig.SSH(ctx, rig.Node1, "crm_resource --cleanup >/dev/null 2>&1; true")
 	return active, err
-}
-
-// LeaveProcedure removes the hand-made configuration from both nodes.
-func (c *Cluster) LeaveProcedure(ctx context.Context) error {
-	if err := c.ClearResources(ctx); err != nil {
-		return err
-	}
-	c.Resource, c.With = Resource, nil
-	return c.Both(ctx, procedureUndo)
 }

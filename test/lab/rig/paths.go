@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,9 @@ type Rig struct {
 	Dir string
 	// Netns is the name of this checkout's network namespace.
 	Netns string
+	// NodeCPUs is the number of processors of a storage node at its next boot; 0
+	// is the usual number. Open takes it from LAB_CPUS.
+	NodeCPUs int
 	// Log receives progress.
 	Log *Progress
 
@@ -49,15 +53,16 @@ type Machine struct {
 	Address   string // IPv4, without the prefix length (/24)
 	MAC       string
 	MemoryMiB int
+	CPUs      int
 	DataMiB   int // size of the second disk, 0 = none
 }
 
 // Machines lists the lab's virtual machines in the order of their addresses.
 func Machines() []Machine {
 	return []Machine{
-		{Name: Node1, Address: "192.168.2.61", MAC: "52:54:00:02:02:61", MemoryMiB: 1024, DataMiB: 1536},
-		{Name: Node2, Address: "192.168.2.62", MAC: "52:54:00:02:02:62", MemoryMiB: 1024, DataMiB: 1536},
-		{Name: Client, Address: "192.168.2.64", MAC: "52:54:00:02:02:64", MemoryMiB: 512},
+		{Name: Node1, Address: "192.168.2.61", MAC: "52:54:00:02:02:61", MemoryMiB: 1024, CPUs: 2, DataMiB: 1536},
+		{Name: Node2, Address: "192.168.2.62", MAC: "52:54:00:02:02:62", MemoryMiB: 1024, CPUs: 2, DataMiB: 1536},
+		{Name: Client, Address: "192.168.2.64", MAC: "52:54:00:02:02:64", MemoryMiB: 512, CPUs: 1},
 	}
 }
 
@@ -117,6 +122,11 @@ func Open(dir string, out io.Writer) (*Rig, error) {
 		Netns:    "drbdnfs-" + id,
 		Log:      NewProgress(out),
 		id:       id,
+	}
+	if v := os.Getenv("LAB_CPUS"); v != "" {
+		if r.NodeCPUs, err = strconv.Atoi(v); err != nil || r.NodeCPUs < 1 {
+			return nil, fmt.Errorf("LAB_CPUS=%s: want the number of processors of a storage node", v)
+		}
 	}
 	for _, sub := range []string{"vm", "ssh", "logs", "bin"} {
 		if err := os.MkdirAll(filepath.Join(r.Dir, sub), 0o700); err != nil {

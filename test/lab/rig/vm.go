@@ -156,9 +156,12 @@ func (r *Rig) newDisks(ctx context.Context, m Machine) error {
 func (r *Rig) qemuName(name string) string { return "drbdnfs-lab-" + r.id + "-" + name }
 
 func (r *Rig) qemuArgs(m Machine) []string {
-	dir := r.vmDir(m.Name)
+	dir, cpus := r.vmDir(m.Name), m.CPUs
+	if r.NodeCPUs > 0 && m.DataMiB > 0 {
+		cpus = r.NodeCPUs
+	}
 	args := append(r.accel.args(),
-		"-name", r.qemuName(m.Name), "-machine", "pc", "-smp", "1", "-m", strconv.Itoa(m.MemoryMiB),
+		"-name", r.qemuName(m.Name), "-machine", "pc", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(m.MemoryMiB),
 		"-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc,clock=host",
 		"-kernel", r.image.path("vmlinuz"), "-initrd", r.image.path("initrd.img"), "-append", r.kernelArgs(m),
 		"-chardev", "file,id=serial,append=on,path="+r.SerialLog(m.Name), "-serial", "chardev:serial",

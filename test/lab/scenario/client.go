@@ -61,22 +61,30 @@ done`, mountV3, mountV4))
 	return err
 }
 
+// protocols are what the client mounts, in the order of its mounts.
+var protocols = []string{"v3", "v4.2"}
+
 // Load is a writing client on one mount.
 type Load struct {
-	Proto      string // "v3" or "v4.2"
+	Proto      string // one of protocols
 	file, acks string
 	unit       string
 }
 
-// StartLoads starts a writer on each protocol and waits until both write.
+// StartLoads starts a writer on each protocol and waits until both write. Before
+// that the client takes an NFSv3 lock and gives it back, as most have done at
+// some time: lockd goes on watching it, and has to let go of it in a move.
 func (t *T) StartLoads(ctx context.Context) ([]*Load, error) {
+	if _, err := t.Rig.SSH(ctx, rig.Client, "timeout 60 flock --exclusive "+mountV3+"/lab-lock true"); err != nil {
+		return nil, fmt.Errorf("lock through NFSv3: %w", err)
+	}
 	var loads []*Load
 	tag := time.Now().Format("150405.000")
-	for _, p := range []struct{ proto, dir string }{{"v3", mountV3}, {"v4.2", mountV4}} {
-		name := t.Name + "-" + p.proto + "-" + tag
+	for i, dir := range []string{mountV3, mountV4} {
+		name := t.Name + "-" + protocols[i] + "-" + tag
 		l := &Load{
-			Proto: p.proto,
-			file:  filepath.Join(p.dir, "load-"+name),
+			Proto: protocols[i],
+			file:  filepath.Join(dir, "load-"+name),
 			acks:  "/var/tmp/load-" + name,
 			unit:  "lab-load-" + name,
 		}

@@ -3,7 +3,8 @@
 // nodes really saw.
 //
 //	env := scenario.NewEnv(r, os.Stdout)
-//	failed, err := env.RunAll(ctx, scenario.Default())
+//	list, err := scenario.Select([]string{"crash", "move"})
+//	failed := env.RunAll(ctx, list)
 //
 // Scenarios run one after the other on one cluster. Each begins with Ready, which
 // sets the cluster up where it is missing and rebuilds it from blank disks when an

@@ -102,9 +102,7 @@ func (e *Env) Deploy(ctx context.Context) error {
 		return nil
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return e.Rig.Put(ctx, rig.Client, filepath.Join(binDir(), "nfsload"), "/root/nfsload", "0755")
-	})
+	g.Go(func() error { return e.putLoad(ctx) })
 	g.Go(func() error { return e.Cluster.InstallAgent(ctx) })
 	if err := g.Wait(); err != nil {
 		return err
@@ -128,27 +126,7 @@ func binDir() string {
 // Rebuild starts from blank disks: boot, DRBD, cluster, agent, CIB. It returns
 // the active node.
 func (e *Env) Rebuild(ctx context.Context) (string, error) {
-	if err := e.Rig.Prepare(ctx); err != nil {
-		return "", err
-	}
-	names := []string{rig.Node1, rig.Node2, rig.Client}
-	if err := e.Rig.Blank(ctx, names...); err != nil {
-		return "", err
-	}
-	e.deployed = false
-	if err := e.Rig.Boot(ctx, names...); err != nil {
-		return "", err
-	}
-	// At once, for the three touch nothing in common and Pacemaker waits most of
-	// its time.
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return e.Deploy(gctx) })
-	g.Go(func() error { return e.Cluster.SetupDRBD(gctx) })
-	g.Go(func() error { return e.Cluster.SetupCluster(gctx) })
-	if err := g.Wait(); err != nil {
-		return "", err
-	}
-	if err := e.Cluster.Both(ctx, "touch /root/lab-configured; sync"); err != nil {
+	if err := e.rebuildBare(ctx, e.Deploy); err != nil {
 		return "", err
 	}
 	if err := e.Cluster.ApplyCIB(ctx, cluster.OursCIB); err != nil {
@@ -161,6 +139,37 @@ func (e *Env) Rebuild(ctx context.Context) (string, error) {
 		return err
 	})
 	return active, err
+}
+
+// rebuildBare starts from blank disks and ends with a connected DRBD resource and
+// a cluster without resources. It runs deploy beside.
+func (e *Env) rebuildBare(ctx context.Context, deploy func(context.Context) error) error {
+	if err := e.Rig.Prepare(ctx); err != nil {
+		return err
+	}
+	names := []string{rig.Node1, rig.Node2, rig.Client}
+	if err := e.Rig.Blank(ctx, names...); err != nil {
+		return err
+	}
+	e.deployed = false
+	if err := e.Rig.Boot(ctx, names...); err != nil {
+		return err
+	}
+	// At once, for the three touch nothing in common and Pacemaker waits most of
+	// its time.
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return deploy(gctx) })
+	g.Go(func() error { return e.Cluster.SetupDRBD(gctx) })
+	g.Go(func() error { return e.Cluster.SetupCluster(gctx) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return e.Cluster.Both(ctx, "touch /root/lab-configured; sync")
+}
+
+// putLoad copies the client's tool to the client.
+func (e *Env) putLoad(ctx context.Context) error {
+	return e.Rig.Put(ctx, rig.Client, filepath.Join(binDir(), "nfsload"), "/root/nfsload", "0755")
 }
 
 // bringUp is scenario 1.
