@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -188,7 +189,30 @@ func bringUp(ctx context.Context, t *T) error {
 	if err := t.checkBothMounts(ctx); err != nil {
 		return err
 	}
+	if err := t.checkDaemon(ctx, rig.Peer(active)); err != nil {
+		return err
+	}
 	return t.checkPassive(ctx, rig.Peer(active))
+}
+
+// checkDaemon asserts that the package's daemon sees DRBD with the few rights
+// that its unit leaves it. A copied agent comes without the daemon.
+func (t *T) checkDaemon(ctx context.Context, node string) error {
+	out, err := t.Rig.SSH(ctx, node, `[ -e /usr/lib/systemd/system/drbdnfsd.service ] || { echo "not installed"; exit 0; }
+systemctl start drbdnfsd
+for try in $(seq 50); do
+	journalctl -q -b -u drbdnfsd -o cat --no-pager | grep "following DRBD" && break
+	sleep 0.2
+done
+systemctl is-active drbdnfsd
+systemctl stop drbdnfsd`)
+	if err != nil {
+		return fmt.Errorf("drbdnfsd: %w", err)
+	}
+	t.Logf("drbdnfsd on %s: %s", node, strings.Join(strings.Fields(out), " "))
+	seen := strings.Contains(out, "resources=1") && strings.HasSuffix(strings.TrimSpace(out), "\nactive")
+	t.Check(seen || strings.TrimSpace(out) == "not installed", "drbdnfsd does not follow DRBD:\n%s", out)
+	return nil
 }
 
 // checkBothMounts writes through one protocol, reads through the other, and takes
