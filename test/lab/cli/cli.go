@@ -96,7 +96,7 @@ func command(ctx context.Context, env *scenario.Env, name string, args []string)
 
 func test(ctx context.Context, env *scenario.Env, args []string) error {
 	flags := flag.NewFlagSet("test", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 0, "rounds of the soak scenario")
+	rounds := flags.Int("rounds", 0, "rounds of soak (default 50) and procedure (default 3)")
 	var names []string
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
@@ -108,10 +108,13 @@ func test(ctx context.Context, env *scenario.Env, args []string) error {
 	}
 	if v := os.Getenv("LAB_ROUNDS"); v != "" {
 		n, err := strconv.Atoi(v)
-		if err != nil {
-			return fmt.Errorf("LAB_ROUNDS: %w", err)
+		if err != nil || n < 1 {
+			return fmt.Errorf("LAB_ROUNDS=%s: want the number of rounds", v)
 		}
 		env.Rounds = n
+	}
+	if *rounds < 0 {
+		return fmt.Errorf("--rounds %d: want the number of rounds", *rounds)
 	}
 	if *rounds > 0 {
 		env.Rounds = *rounds

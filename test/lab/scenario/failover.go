@@ -98,6 +98,17 @@ func (t *T) noDouble(ctx context.Context) error {
 	return nil
 }
 
+// moveLimit is far above what a move takes in the slowest lab, and below the
+// minute that lockd waits when it cannot let go of a client (see the step retire).
+const moveLimit = 45 * time.Second
+
+// checkMove asserts that nothing in a move has waited for a timeout.
+func (t *T) checkMove(stalls Stalls) {
+	for proto, d := range stalls {
+		t.Check(d < moveLimit, "a move took the %s client %.1f s: something waited for a timeout", proto, d.Seconds())
+	}
+}
+
 // move is scenario 3.
 func move(ctx context.Context, t *T) error {
 	active, err := t.Ready(ctx)
@@ -108,9 +119,11 @@ func move(ctx context.Context, t *T) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.moveRound(ctx, active, loads); err != nil {
+	stalls, err := t.moveRound(ctx, active, loads)
+	if err != nil {
 		return err
 	}
+	t.checkMove(stalls)
 	// Back at once: what the first move left behind (sockets of the clients,
 	// neighbour entries) is still warm.
 	done := time.Now()
@@ -123,9 +136,10 @@ func move(ctx context.Context, t *T) error {
 		return err
 	})
 	t.Logf("moving back %.1f s after the first move", time.Since(done).Seconds())
-	if _, err := t.moveRound(ctx, peer, loads); err != nil {
+	if stalls, err = t.moveRound(ctx, peer, loads); err != nil {
 		return err
 	}
+	t.checkMove(stalls)
 	if _, err := t.Rig.SSH(ctx, active, "crm_standby --delete --node "+peer); err != nil {
 		return err
 	}

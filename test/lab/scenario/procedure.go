@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,10 +14,10 @@ import (
 	"github.com/spacei/drbdnfs/test/lab/rig"
 )
 
-// rounds is how often each half crashes and moves. When a client notices that
-// the service is back depends on where its TCP's back-off stands, which is why
-// one round of the hand-made configuration says little.
-const rounds = 3
+// procedureRounds is how often each half usually crashes and moves. When a
+// client notices that the service is back depends on where its TCP's back-off
+// stands, which is why one round of the hand-made configuration says little.
+const procedureRounds = 3
 
 // figures is one column of the comparison: what each round took.
 type figures struct {
@@ -92,7 +93,7 @@ func (t *T) measure(ctx context.Context, monitors string) (figures, error) {
 	if err != nil {
 		return f, err
 	}
-	for range rounds {
+	for range cmp.Or(t.Rounds, procedureRounds) {
 		if err := t.measureRound(ctx, loads, f); err != nil {
 			return f, err
 		}

@@ -44,7 +44,7 @@ func All() []Scenario {
 		{Name: "probe-bare", Summary: "probes on nodes without packages, configuration or with leftovers", Limit: 10 * time.Minute, Run: probeBare},
 		{Name: "ocf-tester", Summary: "the resource-agents package's own conformance test", Limit: 10 * time.Minute, Run: ocfTester},
 		{Name: "procedure", Summary: "the hand-made configuration and ours under the same load", ByName: true, Limit: 60 * time.Minute, Run: procedure},
-		{Name: "soak", Summary: "random crash, move and killed-action rounds (LAB_ROUNDS, default 50)", ByName: true, Limit: 6 * time.Hour, Run: soak},
+		{Name: "soak", Summary: "random crash, move and killed-action rounds", ByName: true, Limit: 6 * time.Hour, Run: soak},
 	}
 }
 
@@ -91,7 +91,8 @@ type Env struct {
 	Rig     *rig.Rig
 	Cluster *cluster.Cluster
 	Out     io.Writer
-	// Rounds is the number of rounds of the soak scenario.
+	// Rounds is the number of rounds of soak and procedure; 0 is what each
+	// usually does.
 	Rounds int
 	// deployed is set once this run has put its agent and tools on the machines.
 	deployed bool
@@ -99,7 +100,7 @@ type Env struct {
 
 // NewEnv returns an environment on r that reports to out.
 func NewEnv(r *rig.Rig, out io.Writer) *Env {
-	return &Env{Rig: r, Cluster: cluster.New(r), Out: out, Rounds: 50}
+	return &Env{Rig: r, Cluster: cluster.New(r), Out: out}
 }
 
 // T is one run of a scenario: it collects failed checks and what to clean up.

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +11,9 @@ import (
 	"github.com/spacei/drbdnfs/test/lab/rig"
 )
 
+// soakRounds is the usual number of rounds of soak.
+const soakRounds = 50
+
 // soak runs random rounds of crash, move and killed action under load. It stops
 // at the first round that fails, so that the machines show it.
 func soak(ctx context.Context, t *T) error {
@@ -17,13 +21,14 @@ func soak(ctx context.Context, t *T) error {
 		return err
 	}
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("%d rounds, seed %d", t.Rounds, seed)
+	rounds := cmp.Or(t.Rounds, soakRounds)
+	t.Logf("%d rounds, seed %d", rounds, seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	points := killPoints(true)
 	worst := map[string][]time.Duration{}
-	for round := 1; round <= t.Rounds; round++ {
+	for round := 1; round <= rounds; round++ {
 		kind := []string{"crash", "move", "killed-action"}[random.IntN(3)]
-		t.Logf("round %d of %d: %s", round, t.Rounds, kind)
+		t.Logf("round %d of %d: %s", round, rounds, kind)
 		stalls, err := t.soakRound(ctx, kind, points[random.IntN(len(points))])
 		if err != nil {
 			return fmt.Errorf("round %d (%s): %w", round, kind, err)
