@@ -96,7 +96,8 @@ func TestMetadataMakesSense(t *testing.T) {
 	}
 }
 
-// Ensure that an action that does not exist is said to be unimplemented.
+// Ensure that an action that does not exist is refused with the usage and does
+// nothing.
 func TestUnknownAction(t *testing.T) {
 	for _, action := range []string{"", "dance", "Start", "migrate_to", "announce"} {
 		on(t, func(t *testing.T, w *world) {

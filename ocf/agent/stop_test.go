@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/spacei/drbdnfs/ocf"
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 )
 
 // Ensure that a stop ends with nothing left, whatever it finds and whatever it
@@ -282,6 +283,12 @@ func TestDemoteKeepsLockClients(t *testing.T) {
 		{"statd runs", func(*world) {}, 0},
 		{"statd was killed", func(w *world) { w.Kill9("rpc.statd") }, 0},
 		{"all daemons were killed", func(w *world) { w.Kill9("rpc.statd"); w.Kill9("nfsdcld"); w.Kill9("rpc.mountd") }, 0},
+		{"statd was killed, and a demotion after it was", func(w *world) {
+			w.Kill9("rpc.statd")
+			w.Kill("nfs.statd.start", 1, hosttest.Before)
+			w.act("demote")
+			w.Clear()
+		}, 0},
 		{"statd cannot be started again", func(w *world) { w.Kill9("rpc.statd"); w.Fail("nfs.statd.start", errInjected) }, 1},
 		{"the list cannot be put aside", func(w *world) { w.Fail("nfs.retire", errInjected); w.Find("rpc.statd").Stubborn = true }, 1},
 	}

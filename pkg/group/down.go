@@ -208,17 +208,18 @@ func (g *Group) retireLockClients(ctx context.Context) error {
 	if err == nil && place != nfs.PlaceVolume {
 		return nil
 	}
-	n := 0
 	if err == nil {
-		n, err = g.state.RetireLockClients()
+		err = g.state.RetireLockClients()
 	}
 	if err != nil {
 		g.log.Warn("lockd will wait for rpc.statd, which has to keep its list", "err", err)
 		return g.stopStatd(ctx)
 	}
-	if n == 0 || !g.ours {
+	if !g.ours {
 		return nil
 	}
+	// Whether lockd has somebody to let go of, the list does not say: an earlier
+	// demotion that was cut off may have put it aside.
 	if err := g.daemons.EnsureStatd(ctx); err != nil {
 		g.log.Warn("lockd will wait for rpc.statd", "err", err)
 	}

@@ -85,8 +85,9 @@ func TestBoundaries(t *testing.T) {
 	})
 }
 
-// Ensure that the failure of a step names it and keeps its cause, that the
-// other steps of its stage end first, and that everything is taken back.
+// Ensure that the failure of a step names it and keeps its cause, that a step
+// beside it is not named when it was only ended, and that everything is taken
+// back.
 func TestUpFails(t *testing.T) {
 	on(t, func(t *testing.T, h *hosttest.Host) {
 		must(t, open(t, h).Start(t.Context()))
@@ -98,9 +99,6 @@ func TestUpFails(t *testing.T) {
 		}
 		if left := h.Leftovers(); len(left) > 0 {
 			t.Errorf("left: %v", left)
-		}
-		if !slices.Contains(h.Announced, vip4) {
-			t.Error("the address step was not run to its end")
 		}
 	})
 }

@@ -92,11 +92,14 @@ func (g *Group) runStage(ctx context.Context, action string, stage Stage, keepGo
 	var errs []error
 	for range stage {
 		err := <-results
-		if ended := len(errs) > 0 && errors.Is(err, context.Canceled); err != nil && !ended {
-			errs = append(errs, err)
+		if err == nil {
+			continue
 		}
-		if err != nil && !keepGoing {
+		if !keepGoing {
 			cancel()
+		}
+		if ended := !keepGoing && len(errs) > 0 && errors.Is(err, context.Canceled); !ended {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

@@ -142,7 +142,7 @@ func (g *Group) stateToVolume(ctx context.Context) error {
 		return err
 	}
 	if n == 0 && !g.daemons.Running() {
-		if _, err := g.state.RetireLockClients(); err != nil {
+		if err := g.state.RetireLockClients(); err != nil {
 			return err
 		}
 	}

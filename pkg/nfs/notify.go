@@ -35,9 +35,8 @@ func (s *State) statd() (string, error) {
 func (s *State) notifyDir() string { return path.Join(s.volume, "drbdnfs-notify") }
 
 // RetireLockClients moves the list of NFSv3 clients with locks (sm) to the list
-// of those that have to be told about the restart (sm.bak), takes the NSM state
-// number to the next one when there are any, and returns how many. It must be
-// done before rpc.statd starts, so that what is in sm then are only clients that
+// of those that have to be told about the restart (sm.bak), and takes the NSM
+// state number to the next one when there are any. It must be done before rpc.statd starts, so that what is in sm then are only clients that
 // lock from now on; and before lockd ends, which makes a running rpc.statd
 // delete what is in sm.
 //
@@ -45,39 +44,39 @@ func (s *State) notifyDir() string { return path.Join(s.volume, "drbdnfs-notify"
 // may have locked again, and it would retire those too, while the kernel
 // believes that rpc.statd watches them: at the next failover nobody would tell
 // them.
-func (s *State) RetireLockClients() (int, error) {
+func (s *State) RetireLockClients() error {
 	const op = "nfs.retire"
 	if err := s.sys.RemoveAll(op, s.notifyDir()); err != nil {
-		return 0, err
+		return err
 	}
 	dir, err := s.statd()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	sm, bak := dir+"/sm", dir+"/sm.bak"
 	clients, err := readNames(s.sys, sm)
 	if err != nil || len(clients) == 0 {
-		return 0, err
+		return err
 	}
 	old, err := readNames(s.sys, bak)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if err := s.bumpState(op, dir+"/state"); err != nil {
-		return 0, err
+		return err
 	}
 	if len(old) == 0 {
 		err := s.sys.Exchange(op, sm, bak)
 		if !errors.Is(err, errors.ErrUnsupported) {
-			return len(clients), err
+			return err
 		}
 	}
 	for _, c := range clients {
 		if err := s.sys.Rename(op, sm+"/"+c, bak+"/"+c); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return len(clients), nil
+	return nil
 }
 
 // bumpState takes the NSM state number to the next odd one, as sm-notify does

@@ -69,7 +69,7 @@ func TestRetireLockClients(t *testing.T) {
 			r, s := onDebian(t)
 			clients(t, r, tt.sm, tt.bak)
 			for range 2 {
-				if err := retire(s); err != nil {
+				if err := s.RetireLockClients(); err != nil {
 					t.Fatal(err)
 				}
 				if got := names(t, r, volumeDir+"/sm"); len(got) > 0 {
@@ -92,7 +92,7 @@ func TestRetireLockClientsState(t *testing.T) {
 		r, s := onDebian(t)
 		clients(t, r, []string{"c1"}, nil)
 		r.write(volumeDir+"/state", old)
-		if err := retire(s); err != nil {
+		if err := s.RetireLockClients(); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.read(volumeDir + "/state"); len(got) != 4 || got[0] != want {
@@ -110,7 +110,7 @@ func TestLockClientsInterrupted(t *testing.T) {
 		clients(t, r, []string{"c1", "c2"}, []string{"c3"})
 		n := &notifier{rooted: r}
 		life := func() error {
-			return errors.Join(retire(s), s.NotifyLockClients(t.Context(), n, twoAddrs), s.ForgetNotified())
+			return errors.Join(s.RetireLockClients(), s.NotifyLockClients(t.Context(), n, twoAddrs), s.ForgetNotified())
 		}
 		r.calls, r.killAt = 0, at
 		err := life()
@@ -144,7 +144,7 @@ func TestNotifyLockClients(t *testing.T) {
 	clients(t, r, []string{"c1"}, []string{"c2"})
 	r.write(volumeDir+"/drbdnfs-notify/0/sm/stale", "")
 	n := &notifier{rooted: r}
-	if err := retire(s); err != nil {
+	if err := s.RetireLockClients(); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.NotifyLockClients(t.Context(), n, twoAddrs); err != nil {
@@ -186,7 +186,7 @@ func TestForgetNotified(t *testing.T) {
 	r, s := onDebian(t)
 	clients(t, r, []string{"c1", "c2", "c3"}, nil)
 	n := &notifier{rooted: r}
-	if err := errors.Join(retire(s), s.NotifyLockClients(t.Context(), n, twoAddrs)); err != nil {
+	if err := errors.Join(s.RetireLockClients(), s.NotifyLockClients(t.Context(), n, twoAddrs)); err != nil {
 		t.Fatal(err)
 	}
 	dir := volumeDir + "/drbdnfs-notify"
@@ -223,12 +223,7 @@ func TestLockClientsNone(t *testing.T) {
 	if got, err := s.LockClients(); err != nil || len(got) > 0 {
 		t.Errorf("%q, %v", got, err)
 	}
-	if err := errors.Join(retire(s), s.ForgetNotified()); err != nil {
+	if err := errors.Join(s.RetireLockClients(), s.ForgetNotified()); err != nil {
 		t.Error(err)
 	}
-}
-
-func retire(s *State) error {
-	_, err := s.RetireLockClients()
-	return err
 }

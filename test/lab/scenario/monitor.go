@@ -33,9 +33,7 @@ func breakages() []breakage {
 }
 
 // seenLimit bounds the time until the monitor (every 10 s) reports a breakage.
-// Pacemaker 2.1.5 sometimes resumes the monitors of an instance that it has
-// promoted again only when the failure has expired, after 60 s.
-const seenLimit = 2 * time.Minute
+const seenLimit = time.Minute
 
 // monitorRecovers is scenario 5.
 func monitorRecovers(ctx context.Context, t *T) error {
