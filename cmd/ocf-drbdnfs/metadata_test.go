@@ -150,7 +150,7 @@ func TestMetadataParameters(t *testing.T) {
 	for what, lists := range map[string][2][]string{
 		"required":   {required, {"drbd_resource", "directory", "exports", "vips"}},
 		"unique":     {unique, {"drbd_resource", "directory"}},
-		"reloadable": {reloadable, {"exports", "nfs_threads", "report_degraded", "log_level"}},
+		"reloadable": {reloadable, {"exports", "nfs_threads", "vips", "report_degraded", "log_level"}},
 	} {
 		if !slices.Equal(lists[0], lists[1]) {
 			t.Errorf("%s: %q, want %q", what, lists[0], lists[1])

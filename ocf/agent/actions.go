@@ -134,12 +134,13 @@ func (a *Agent) notify(ctx context.Context) error {
 }
 
 // reload applies reloadable parameters to a running group: exports are added,
-// then those of the last start that are gone are withdrawn; the number of threads is set. The log level and
+// then those of the last start that are gone are withdrawn; the number of
+// threads is set; service addresses come and go. The log level and
 // report_degraded count from the next action on by themselves.
 func (a *Agent) reload(ctx context.Context) error {
 	old, err := group.LoadRecord(a.sys, a.env.Instance)
 	if err != nil {
-		a.log.Warn("exports that are no longer configured stay until the next demote", "err", err)
+		a.log.Warn("exports and addresses that are no longer configured stay until the next demote", "err", err)
 	}
 	g, cfg, err := a.open(false)
 	if err != nil {
@@ -159,10 +160,10 @@ func (a *Agent) reload(ctx context.Context) error {
 	if before, err := ParseParams(a.env.Instance, old.Params); err == nil {
 		drop = before.Group
 	}
-	if err := g.Reload(ctx, drop.Exports); err != nil {
+	if err := g.Reload(ctx, drop); err != nil {
 		return err
 	}
-	a.log.Info("parameters reloaded", "exports", len(cfg.Group.Exports), "threads", cfg.Group.Server.Threads)
+	a.log.Info("parameters reloaded", "exports", len(cfg.Group.Exports), "threads", cfg.Group.Server.Threads, "addresses", len(cfg.Group.VIPs))
 	return nil
 }
 

@@ -92,7 +92,7 @@ earlier when all clients have reclaimed.`,
 clients would not reclaim. The default is drbd_resource.`,
 	},
 	{
-		Name: "vips", Type: "string", Required: true,
+		Name: "vips", Type: "string", Required: true, Reloadable: true,
 		Short: "Service addresses",
 		Long: `Virtual IPv4 and IPv6 addresses with prefix length and interface: 192.168.2.63/24@ens3, several separated
 by spaces or commas. Without an interface, the one in the same network is taken.`,

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -201,6 +202,46 @@ func TestReload(t *testing.T) {
 		w.params = nil
 		w.want(t, "stop", ocf.Success)
 		w.clean(t)
+	})
+}
+
+// Ensure that reload-agent adds a service address and takes one away, together
+// with the connections to it, while the others stay; and that each of its calls
+// may fail once.
+func TestReloadAddresses(t *testing.T) {
+	const second, third = "192.168.2.64", "10.0.0.64"
+	on(t, func(t *testing.T, w *world) {
+		w.promoted(t)
+		w.params["vips"] = vip4 + "/24@ens3 " + second + "/24@ens3"
+		w.FailOnce("vip.add", errInjected)
+		w.want(t, "reload-agent", ocf.ErrGeneric)
+		w.want(t, "reload-agent", ocf.Success)
+		w.want(t, "monitor", ocf.RunningPromoted)
+
+		old := netip.MustParseAddrPort(second + ":2049")
+		w.Sockets = append(w.Sockets, host.TCPSocket{Local: old, Remote: netip.MustParseAddrPort("192.168.2.70:800")})
+		w.params["vips"] = vip4 + "/24@ens3 " + third + "/24@ens4"
+		for _, op := range []string{"vip.delete", "peers.destroy", "vip.add", "record.write"} {
+			w.FailOnce(op, errInjected)
+			w.want(t, "reload-agent", ocf.ErrGeneric)
+			w.wantReason(t, "injected")
+		}
+		w.want(t, "reload-agent", ocf.Success)
+		var have []string
+		for _, a := range w.Addrs {
+			have = append(have, a.Prefix.Addr().String())
+		}
+		if slices.Contains(have, second) || !slices.Contains(have, third) || !slices.Contains(have, vip4) {
+			t.Errorf("addresses %v, want %s and %s without %s", have, vip4, third, second)
+		}
+		if len(w.Sockets) != 0 {
+			t.Errorf("connections %v stay", w.Sockets)
+		}
+		w.want(t, "monitor", ocf.RunningPromoted)
+		w.Neighbours[netip.MustParseAddr(second)] = true
+		w.params["vips"] = vip4 + "/24@ens3 " + second + "/24@ens3"
+		w.want(t, "reload-agent", ocf.ErrGeneric)
+		w.wantReason(t, "in use by another machine")
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spacei/drbdnfs/pkg/drbd/admin"
 	"github.com/spacei/drbdnfs/pkg/host"
 	"github.com/spacei/drbdnfs/pkg/nfs"
+	"github.com/spacei/drbdnfs/pkg/peers"
 )
 
 // downStages is the demotion, in order: the reverse of upStages, except that
@@ -285,8 +286,12 @@ func (g *Group) flushCaches(context.Context) error {
 
 // destroySockets ends connections of clients to the addresses, so that none
 // answers when the addresses come back.
-func (g *Group) destroySockets(ctx context.Context) error {
-	n, err := g.peers.Destroy(ctx)
+func (g *Group) destroySockets(ctx context.Context) error { return g.endConnections(ctx, g.peers) }
+
+// endConnections destroys the connections to p's addresses. A kernel that cannot
+// is no error.
+func (g *Group) endConnections(ctx context.Context, p *peers.Peers) error {
+	n, err := p.Destroy(ctx)
 	if errors.Is(err, host.ErrNoSockDestroy) {
 		g.log.Warn("old connections stay until they time out", "err", err)
 		return nil

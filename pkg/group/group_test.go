@@ -214,7 +214,7 @@ func TestStartEnds(t *testing.T) {
 func TestReload(t *testing.T) {
 	on(t, func(t *testing.T, h *hosttest.Host) {
 		serve(t, h)
-		before := config().Exports
+		before := config()
 		now, err := nfs.ParseExports("/home/nfs/user-data 192.168.2.0/24(ro); /home/nfs/more-data *(rw)", "res0")
 		must(t, err)
 		g := open(t, h, func(o *group.Options) {
