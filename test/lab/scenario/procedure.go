@@ -19,6 +19,11 @@ import (
 // stands, which is why one round of the hand-made configuration says little.
 const procedureRounds = 3
 
+// handProtocol is what the procedure's clients mount with. Its stall is what ours
+// are held against, on either protocol; how long the hand-made configuration's
+// v4.2 clients wait is printed too.
+const handProtocol = "v3"
+
 // figures is one column of the comparison: what each round took.
 type figures struct {
 	crash, move map[string][]time.Duration // by protocol
@@ -63,8 +68,8 @@ func procedure(ctx context.Context, t *T) error {
 	}
 	t.table(hand, ours)
 	for _, proto := range protocols {
-		t.atMost(4, "crash stall on "+proto, mean(ours.crash[proto]), mean(hand.crash[proto]))
-		t.atMost(4, "move stall on "+proto, mean(ours.move[proto]), mean(hand.move[proto]))
+		t.atMost(4, "crash stall on "+proto, mean(ours.crash[proto]), mean(hand.crash[handProtocol]))
+		t.atMost(4, "move stall on "+proto, mean(ours.move[proto]), mean(hand.move[handProtocol]))
 	}
 	t.atMost(20, "monitor round", ours.monitor, hand.monitor)
 	return nil
