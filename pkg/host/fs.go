@@ -270,3 +270,7 @@ func (h *Host) Chown(op, path string, uid, gid int) error {
 func below(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }
+
+// Hostname is the node's name as "uname -n" prints it, by which DRBD, corosync
+// and Pacemaker know it.
+func (h *Host) Hostname() (string, error) { return os.Hostname() }

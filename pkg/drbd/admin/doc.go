@@ -12,6 +12,6 @@
 // drbdsetup loads the kernel module when /proc/drbd is missing, which a probe
 // must not do. So every verb but Up looks at /proc/drbd first.
 //
-// It is used by the OCF agent and by the health daemon. What it does not do:
-// read or write DRBD's configuration, or resolve a split brain.
+// It is used by the OCF agent, by the health daemon and by setup. What it does
+// not do: write DRBD's configuration, or resolve a split brain.
 package admin

@@ -16,8 +16,17 @@ import (
 func (h *Host) Run(ctx context.Context, c host.Cmd) (host.Result, error) {
 	var res host.Result
 	err := h.do(ctx, c.Op, func() error {
-		if !h.Programs[c.Name] {
+		tool := h.tools[c.Name]
+		if !h.Programs[c.Name] && tool == nil {
 			return fmt.Errorf("%s: %w", c.Name, host.ErrNotInstalled)
+		}
+		h.argv = append(h.argv, strings.Join(append([]string{c.Name}, c.Args...), " "))
+		if tool != nil {
+			h.mu.Unlock()
+			defer h.mu.Lock()
+			out, err := tool(c)
+			res.Stdout = []byte(out)
+			return err
 		}
 		out, no := h.command(c)
 		res.Stdout = []byte(out)
@@ -28,6 +37,27 @@ func (h *Host) Run(ctx context.Context, c host.Cmd) (host.Result, error) {
 		return nil
 	})
 	return res, err
+}
+
+// Tool installs program name, or replaces the one that this machine knows: f
+// prints and fails in its place, see [Exit]. It may change the machine.
+func (h *Host) Tool(name string, f func(c host.Cmd) (stdout string, err error)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tools[name] = f
+}
+
+// Exit is the failure of a tool with an exit code and what it says.
+func Exit(c host.Cmd, code int, stderr string) error {
+	return exitError(c, &refusal{code, stderr})
+}
+
+// Commands lists the programs that were run, each with its arguments, joined by
+// spaces.
+func (h *Host) Commands() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.argv)
 }
 
 func (h *Host) command(c host.Cmd) (string, *refusal) {

@@ -35,6 +35,8 @@ type Host struct {
 	Blocked *host.Block
 	// NoExchange makes the file system refuse RENAME_EXCHANGE.
 	NoExchange bool
+	// Name is what "uname -n" prints.
+	Name string
 	// Parent is the identity of the process that runs the actions.
 	Parent string
 	// Pinned keeps every file system busy without any process, as a loop
@@ -60,9 +62,11 @@ type Host struct {
 	half   bool // the effect of this call is cut in the middle
 	ops    []string
 	looks  []string
+	argv   []string // programs that ran, with their arguments
 	waits  map[string]bool // by label: has a context
 	faults []*fault
 	hooks  map[string][]func()
+	tools  map[string]func(c host.Cmd) (string, error)
 
 	mounts  []*mounted
 	lastID  int
@@ -96,8 +100,10 @@ func New(t testing.TB) *Host {
 		Programs:   map[string]bool{},
 		Modules:    map[string]bool{"drbd": false, "nfsd": false, "xfs": false},
 		Neighbours: map[netip.Addr]bool{},
+		Name:       "drbdtest1",
 		Parent:     "100@1000",
 		hooks:      map[string][]func(){},
+		tools:      map[string]func(c host.Cmd) (string, error){},
 		waits:      map[string]bool{},
 		procs:      map[int]*Process{},
 		lastPID:    1000,
@@ -189,7 +195,7 @@ func (h *Host) Reboot() {
 // LookPath returns the absolute path of program name.
 func (h *Host) LookPath(name string) (string, error) {
 	return look(noContext, h, "program "+name, func() (string, error) {
-		if !h.Programs[path.Base(name)] {
+		if !h.Programs[path.Base(name)] && h.tools[path.Base(name)] == nil {
 			return "", fmt.Errorf("%s: %w", name, host.ErrNotInstalled)
 		}
 		if strings.HasPrefix(name, "/") {
@@ -198,6 +204,9 @@ func (h *Host) LookPath(name string) (string, error) {
 		return "/usr/sbin/" + name, nil
 	})
 }
+
+// Hostname returns Name.
+func (h *Host) Hostname() (string, error) { return h.Name, nil }
 
 // Self is the process of the running action. It holds nothing.
 func (h *Host) Self() int { return 999 }
