@@ -1,44 +1,37 @@
-// Command drbdnfs is the administrator's tool. So far it only says which
-// version is installed; what it does not do yet it does not list.
+// Command drbdnfs is the administrator's tool: it makes two servers and a
+// configuration file into a running group, and says what it would do before.
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
-
-	"github.com/spacei/drbdnfs/pkg/version"
 )
 
 func main() {
-	if err := newApp(os.Stdout).Run(os.Args); err != nil {
-		fmt.Fprintln(os.Stderr, "drbdnfs:", err)
-		os.Exit(1)
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, console{in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.Args))
 }
 
-// newApp is the command, printing to stdout.
-func newApp(stdout io.Writer) *cli.App {
-	return &cli.App{
-		Name:    "drbdnfs",
-		Usage:   "a highly available NFS server on DRBD",
-		Version: version.String(),
-		Writer:  stdout,
-		Commands: []*cli.Command{{
-			Name:  "version",
-			Usage: "print the version",
-			Action: func(*cli.Context) error {
-				_, err := fmt.Fprintln(stdout, "drbdnfs", version.String())
-				return err
-			},
-		}},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return cli.Exit(fmt.Sprintf("drbdnfs: there is no command %q, see drbdnfs help", c.Args().First()), 2)
-			}
-			return cli.ShowAppHelp(c)
-		},
+// run runs one command and returns the exit status: 0 done, 1 an error, which is
+// printed, 2 wrong usage, or as the command's help says.
+func run(ctx context.Context, c console, args []string) int {
+	err := newApp(c).RunContext(ctx, args)
+	if err == nil {
+		return 0
 	}
+	if s := err.Error(); s != "" {
+		fmt.Fprintln(c.err, "drbdnfs:", s)
+	}
+	var exit cli.ExitCoder
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return 1
 }
