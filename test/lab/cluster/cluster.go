@@ -212,6 +212,9 @@ func (c *Cluster) AnyOnline(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("no storage node answers: %w", errors.Join(errs...))
 }
 
+// InstallDRBD9 puts the modules of LAB_DRBD9 on both nodes, where that is set.
+func (c *Cluster) InstallDRBD9(ctx context.Context) error { return c.EachNode(ctx, c.installDRBD9) }
+
 // installDRBD9 puts the modules of LAB_DRBD9 where modprobe prefers them.
 func (c *Cluster) installDRBD9(ctx context.Context, node string) error {
 	if c.DRBD9 == "" {

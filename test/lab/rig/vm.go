@@ -178,7 +178,8 @@ func (r *Rig) qemuArgs(m Machine) []string {
 	if m.DataMiB > 0 {
 		args = append(args,
 			"-drive", "if=none,id=data,format=raw,cache=unsafe,discard=unmap,file="+filepath.Join(dir, "data.raw"),
-			"-device", "virtio-blk-pci,drive=data")
+			"-device", "virtio-blk-pci,drive=data",
+			"-chardev", "socket,id=fence,server=on,wait=off,path="+r.fenceSocket(m.Name), "-serial", "chardev:fence")
 	}
 	return args
 }

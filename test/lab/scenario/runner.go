@@ -33,7 +33,7 @@ var ErrSkip = errors.New("skipped")
 
 // All lists the scenarios in the order in which they run.
 func All() []Scenario {
-	return []Scenario{
+	list := []Scenario{
 		{Name: "bring-up", Summary: "from blank disks to clients that mount, read, write and lock", Limit: 15 * time.Minute, Run: bringUp},
 		{Name: "crash", Summary: "the active node is killed under load", Limit: 15 * time.Minute, Run: crash},
 		{Name: "move", Summary: "standby of the active node under load, and back", Limit: 10 * time.Minute, Run: move},
@@ -43,9 +43,13 @@ func All() []Scenario {
 		{Name: "killed-action", Summary: "the agent is killed at each step of promote and demote", Limit: 30 * time.Minute, Run: killedAction},
 		{Name: "probe-bare", Summary: "probes on nodes without packages, configuration or with leftovers", Limit: 10 * time.Minute, Run: probeBare},
 		{Name: "ocf-tester", Summary: "the resource-agents package's own conformance test", Limit: 10 * time.Minute, Run: ocfTester},
-		{Name: "procedure", Summary: "the hand-made configuration and ours under the same load", ByName: true, Limit: 60 * time.Minute, Run: procedure},
-		{Name: "soak", Summary: "random crash, move and killed-action rounds", ByName: true, Limit: 6 * time.Hour, Run: soak},
 	}
+	list = append(list, setupScenarios()...)
+	return append(
+		list,
+		Scenario{Name: "procedure", Summary: "the hand-made configuration and ours under the same load", ByName: true, Limit: 60 * time.Minute, Run: procedure},
+		Scenario{Name: "soak", Summary: "random crash, move and killed-action rounds", ByName: true, Limit: 6 * time.Hour, Run: soak},
+	)
 }
 
 // Select returns the scenarios with the given names; none means all that do not
