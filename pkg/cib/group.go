@@ -24,7 +24,9 @@ func Defaults() map[string]string {
 
 // Reloadable are the agent's parameters that can change while clients are
 // served. A change of any other restarts the resource on every node.
-func Reloadable() []string { return []string{"exports", "nfs_threads", "report_degraded", "log_level"} }
+func Reloadable() []string {
+	return []string{"exports", "nfs_threads", "vips", "report_degraded", "log_level"}
+}
 
 // parameters are the agent's parameters that the configuration decides.
 func parameters(c *config.Config) []pair {
