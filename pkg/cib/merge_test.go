@@ -79,7 +79,7 @@ var configurationChanges = []struct {
 	{
 		"address added",
 		func(c *config.Config) { c.VIPs = append(c.VIPs, config.VIP{Address: "fd00::1/64"}) },
-		[]string{"change primitive nfs: vips 192.168.2.63/24@ens3 → 192.168.2.63/24@ens3 fd00::1/64" + restarts},
+		[]string{"change primitive nfs: vips 192.168.2.63/24@ens3 → 192.168.2.63/24@ens3 fd00::1/64"},
 	},
 	{
 		"file system", func(c *config.Config) { c.Filesystem.Type, c.Filesystem.MountOptions = "ext4", "noatime" },
