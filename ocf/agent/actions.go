@@ -91,6 +91,11 @@ func (a *Agent) promote(ctx context.Context) error {
 	if len(facts.Broken()) == 0 {
 		return nil
 	}
+	if !facts.Recorded && len(facts.Pieces()) == 0 {
+		if err := g.Prepare(ctx); err != nil {
+			return classify(err)
+		}
+	}
 	return classify(g.Up(ctx))
 }
 

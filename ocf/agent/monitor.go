@@ -43,6 +43,12 @@ func (a *Agent) monitor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if probe && !facts.Recorded && len(facts.Pieces()) == 0 {
+		// DRBD may be up: LINSTOR, setup or the boot has done that. The start that
+		// makes this node ready to take over has not run, and Pacemaker runs it
+		// only on a node that is "not running".
+		return answer(ocf.NotRunning)
+	}
 	promoted, verdict := judge(facts, cfg)
 	if probe {
 		return verdict

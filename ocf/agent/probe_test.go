@@ -28,13 +28,13 @@ func TestProbe(t *testing.T) {
 		{name: "bad parameters", scene: func(w *world) { w.params["exports"] = "relative *(rw)" }, want: ocf.NotRunning},
 		{name: "module loaded, resource down", scene: func(w *world) { w.Modules["drbd"] = true }, want: ocf.NotRunning},
 		{name: "module loaded, tools gone", scene: func(w *world) { w.SetUp(); delete(w.Programs, "drbdsetup") }, want: ocf.NotRunning},
-		{name: "DRBD brought up by somebody", scene: func(w *world) { w.SetUp() }, want: ocf.Success},
-		{name: "DRBD 8.4 brought up by somebody", scene: func(w *world) { w.DRBD.Kernel84 = true; w.SetUp() }, want: ocf.Success},
+		{name: "DRBD brought up by somebody", scene: func(w *world) { w.SetUp() }, want: ocf.NotRunning},
+		{name: "DRBD 8.4 brought up by somebody", scene: func(w *world) { w.DRBD.Kernel84 = true; w.SetUp() }, want: ocf.NotRunning},
 		{name: "DRBD Primary by somebody", scene: func(w *world) { w.SetUp(); w.DRBD.Role = "Primary" }, want: ocf.FailedPromoted, reason: "not mounted"},
 		{name: "address left", scene: func(w *world) { w.SetAddress("ens3", vip4+"/24") }, want: ocf.FailedPromoted, reason: "DRBD is down"},
 		{name: "NFS state link broken", scene: func(w *world) { w.SetDir("/var/lib/nfs.local", 0, 0); w.Delete("/var/lib/nfs") }, want: ocf.NotRunning},
 		{name: "foreign NFS server", scene: func(w *world) { w.SetForeignNFSD(8) }, want: ocf.NotRunning},
-		{name: "foreign mount", scene: func(w *world) { w.SetUp(); w.SetMount("/dev/sdb1", volume) }, want: ocf.Success},
+		{name: "foreign mount", scene: func(w *world) { w.SetUp(); w.SetMount("/dev/sdb1", volume) }, want: ocf.NotRunning},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,6 +49,27 @@ func TestProbe(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Ensure that a node on which somebody else has brought DRBD up is started before
+// it is promoted, and that a promotion without a start makes up for it.
+func TestPromoteWithoutStart(t *testing.T) {
+	on(t, func(t *testing.T, w *world) {
+		w.SetUp()
+		w.want(t, "probe", ocf.NotRunning)
+		w.want(t, "start", ocf.Success)
+		w.want(t, "probe", ocf.Success)
+		w.want(t, "promote", ocf.Success)
+	})
+	on(t, func(t *testing.T, w *world) {
+		w.SetUp()
+		w.FailOnce("nfs.modprobe", errInjected)
+		w.want(t, "promote", ocf.ErrGeneric)
+		w.want(t, "promote", ocf.Success)
+		w.want(t, "monitor", ocf.RunningPromoted)
+		w.want(t, "stop", ocf.Success)
+		w.clean(t)
+	})
 }
 
 // Ensure that after a loss of power a node that served answers a probe as

@@ -41,6 +41,12 @@ func (g *Group) Start(ctx context.Context) error {
 	return g.note("", "")
 }
 
+// Prepare does the part of Start that a promotion needs, for a promotion on a
+// node where no start has run since it booted: DRBD was up already, and the
+// cluster took the group for started. It is idempotent, and writes no record:
+// until it has succeeded there was no start.
+func (g *Group) Prepare(ctx context.Context) error { return g.prepareNFS(ctx) }
+
 // prepareNFS loads what a promotion would otherwise have to load while clients
 // wait.
 func (g *Group) prepareNFS(ctx context.Context) error {

@@ -45,7 +45,7 @@ var waits = []struct {
 		"one node fails, the other serves",
 		[]step{{0, monitor("", "Unpromoted", "", failed("drbdtest1"))}, {time.Minute, monitor("", "Promoted", "", failed("drbdtest1"))}},
 		[]string{
-			"group nfs is not Promoted yet: drbdtest1: stopped, drbdtest2: Unpromoted, start on drbdtest1 failed: no device on drbdtest1",
+			"group nfs is not Promoted yet: drbdtest1: stopped, drbdtest2: Unpromoted, start on drbdtest1 failed: no 'device' on drbdtest1",
 			"group nfs is Promoted, and is watched for a moment",
 		},
 		"",
@@ -54,7 +54,7 @@ var waits = []struct {
 		"every node fails",
 		[]step{{0, monitor("", "", "", failed("drbdtest1", "drbdtest2"))}},
 		nil,
-		"failed on every node: start on drbdtest1 failed: no device on drbdtest1; start on drbdtest2 failed: no device on drbdtest2: remove the cause",
+		"failed on every node: start on drbdtest1 failed: no 'device' on drbdtest1; start on drbdtest2 failed: no 'device' on drbdtest2: remove the cause",
 	},
 	{
 		"a second try succeeds",

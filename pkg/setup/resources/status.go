@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
+	"html"
 	"slices"
 	"strings"
 
@@ -65,7 +66,8 @@ func (f failure) String() string {
 	if why == "" {
 		why = f.Status
 	}
-	return fmt.Sprintf("%s on %s failed: %s", f.Task, f.Node, why)
+	// crm_mon escapes the reason twice (seen with 2.1.5).
+	return fmt.Sprintf("%s on %s failed: %s", f.Task, f.Node, html.UnescapeString(why))
 }
 
 func (s *Stage) status(ctx context.Context) (status, error) {

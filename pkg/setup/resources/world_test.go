@@ -160,7 +160,7 @@ func monitor(role1, role2, cloneAttr, more string) string {
 func failed(nodes ...string) string {
 	out := "<failures>"
 	for _, n := range nodes {
-		out += `<failure op_key="nfs_start_0" node="` + n + `" exitstatus="error" exitreason="no device on ` + n + `" task="start"/>`
+		out += `<failure op_key="nfs_start_0" node="` + n + `" exitstatus="error" exitreason="no &amp;apos;device&amp;apos; on ` + n + `" task="start"/>`
 	}
 	return out + "</failures>"
 }

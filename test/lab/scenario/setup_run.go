@@ -136,6 +136,9 @@ func (t *T) readySetup(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if t.Cluster.Both(ctx, "[ -e "+setupMark+" ]") == nil {
+		if err := t.Deploy(ctx); err != nil {
+			return "", err
+		}
 		if active, err := t.Cluster.WaitReady(ctx, readyLimit); err == nil {
 			return active, t.MountClient(ctx)
 		}
