@@ -62,7 +62,7 @@ type Host struct {
 	half   bool // the effect of this call is cut in the middle
 	ops    []string
 	looks  []string
-	argv   []string // programs that ran, with their arguments
+	argv   []string        // programs that ran, with their arguments
 	waits  map[string]bool // by label: has a context
 	faults []*fault
 	hooks  map[string][]func()

@@ -89,7 +89,7 @@ func (s *Stage) lookInconsistent(ctx context.Context, f *facts, it setup.Item) (
 		it.Detail = "the disk is Inconsistent and no node with good data is connected (" + strings.Join(drbd.Health(f.status), ", ") + ")"
 		it.Why = "it was being synchronised: bring the other nodes up (drbdadm up " + s.Config.Resource.Name + " there), setup declares nothing good that has a history"
 	default:
-		it.Action, it.Detail = setup.Await, "all disks are blank: the others are synchronised from "+s.Self
+		it.Action, it.Detail = setup.Await, "the others are synchronised from "+s.Self+", whose volume is blank: what they hold is overwritten"
 		it.Why = "waits until the other nodes with a disk are connected"
 		it.Do = s.declareGood
 	}

@@ -57,7 +57,7 @@ var lookTests = []struct {
 	{"peer has it", after(func(w *world) { w.disk, w.peer = "Inconsistent", "UpToDate" }), "keep first good copy of res0: a peer has it, this node synchronises from it"},
 	{"left Primary", after(func(w *world) { w.role = "Primary" }), "change first good copy of res0: this node is still Primary, an earlier run was cut off"},
 	{"Primary and in use", after(func(w *world) { w.role, w.content = "Primary", "xfs" }), "keep first good copy of res0: disk UpToDate"},
-	{"blank", after(func(w *world) { w.disk, w.gi, w.connection = "Inconsistent", "0000000000000004", "Connecting" }), "await first good copy of res0: all disks are blank: the others are synchronised from drbdtest1"},
+	{"blank", after(func(w *world) { w.disk, w.gi, w.connection = "Inconsistent", "0000000000000004", "Connecting" }), "await first good copy of res0: the others are synchronised from drbdtest1, whose volume is blank: what they hold is overwritten"},
 }
 
 // Ensure that what is found decides: kept, changed, or refused with what is

@@ -117,6 +117,7 @@ type jsonProgress struct {
 	done float64
 }
 
+// Waiting writes what is waited for, when that changes.
 func (p *jsonProgress) Waiting(what string) {
 	if what != p.said {
 		p.said = what
@@ -124,6 +125,7 @@ func (p *jsonProgress) Waiting(what string) {
 	}
 }
 
+// Fraction writes how much is done.
 func (p *jsonProgress) Fraction(done float64, text string) {
 	if done-p.done >= 0.01 || done < p.done {
 		p.done = done

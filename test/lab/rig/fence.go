@@ -63,7 +63,8 @@ func (f *Fencer) serve(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	defer conn.Close()
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
 		id, request, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")

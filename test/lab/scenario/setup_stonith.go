@@ -50,9 +50,10 @@ func setupStonith(ctx context.Context, t *T) error {
 	return t.nothingToDo(ctx)
 }
 
-// powerSwitch starts the lab's power switch; stop ends it and waits for that.
-func (t *T) powerSwitch(ctx context.Context) (power *rig.Fencer, stop func()) {
-	power = t.Rig.NewFencer()
+// powerSwitch starts the lab's power switch. The function that it returns ends
+// it and waits for that.
+func (t *T) powerSwitch(ctx context.Context) (*rig.Fencer, func()) {
+	power := t.Rig.NewFencer()
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
