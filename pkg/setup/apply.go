@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -38,10 +39,33 @@ func Apply(ctx context.Context, stages []Stage, r Reporter) (int, error) {
 	if err := plan.Refused(); err != nil {
 		return 0, err
 	}
+	return each(ctx, stages, Stage.Look, r)
+}
+
+// Remove takes back what LookRemove found, the last stage first. A refusal
+// anywhere means that nothing is done. Otherwise it is as Apply.
+func Remove(ctx context.Context, stages []Stage, r Reporter) (int, error) {
+	plan, err := LookRemove(ctx, stages)
+	if err != nil {
+		return 0, err
+	}
+	if err := plan.Refused(); err != nil {
+		return 0, err
+	}
+	backwards := slices.Clone(stages)
+	slices.Reverse(backwards)
+	return each(ctx, backwards, Stage.LookRemove, r)
+}
+
+// looker is one of a stage's two ways to look.
+type looker func(Stage, context.Context) ([]Item, error)
+
+// each brings one stage after the other to its end.
+func each(ctx context.Context, stages []Stage, f looker, r Reporter) (int, error) {
 	total := 0
 	for _, s := range stages {
 		r.Stage(s.Name())
-		n, err := applyStage(ctx, s, r)
+		n, err := exhaust(ctx, s, f, r)
 		total += n
 		if err != nil {
 			return total, fmt.Errorf("stage %s: %w", s.Name(), err)
@@ -50,11 +74,11 @@ func Apply(ctx context.Context, stages []Stage, r Reporter) (int, error) {
 	return total, nil
 }
 
-// applyStage repeats look and do until the stage has nothing left.
-func applyStage(ctx context.Context, s Stage, r Reporter) (int, error) {
+// exhaust repeats look and do until the stage has nothing left.
+func exhaust(ctx context.Context, s Stage, f looker, r Reporter) (int, error) {
 	total, before := 0, map[string]bool{}
 	for range passes {
-		items, err := s.Look(ctx)
+		items, err := f(s, ctx)
 		if err != nil {
 			return total, err
 		}
@@ -117,26 +141,4 @@ func waits(part Part) error {
 		return fmt.Errorf("%w: %s: %s; %s", ErrStuck, it.Object, it.Detail, it.Why)
 	}
 	return nil
-}
-
-// Remove takes back what LookRemove found, in its order. A refusal anywhere
-// means that nothing is done.
-func Remove(ctx context.Context, stages []Stage, r Reporter) (int, error) {
-	plan, err := LookRemove(ctx, stages)
-	if err != nil {
-		return 0, err
-	}
-	if err := plan.Refused(); err != nil {
-		return 0, err
-	}
-	total := 0
-	for _, part := range plan.Parts {
-		r.Stage(part.Stage)
-		n, err := doAll(ctx, part, map[string]bool{}, r)
-		total += n
-		if err != nil {
-			return total, fmt.Errorf("stage %s: %w", part.Stage, err)
-		}
-	}
-	return total, nil
 }

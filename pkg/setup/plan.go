@@ -32,7 +32,7 @@ func LookRemove(ctx context.Context, stages []Stage) (Plan, error) {
 	return look(ctx, backwards, Stage.LookRemove)
 }
 
-func look(ctx context.Context, stages []Stage, f func(Stage, context.Context) ([]Item, error)) (Plan, error) {
+func look(ctx context.Context, stages []Stage, f looker) (Plan, error) {
 	var p Plan
 	for _, s := range stages {
 		items, err := f(s, ctx)

@@ -24,13 +24,11 @@ func (s *Stage) LookRemove(ctx context.Context) ([]setup.Item, error) {
 		return nil, err
 	}
 	var items []setup.Item
-	if ours(have) {
-		items = append(items, s.removeResource(r)...)
-		items = append(items, setup.Item{
-			Object: s.path(), Action: setup.Drop, Detail: "made by setup", Do: s.dropFile,
-		})
-	} else if have != "" {
+	switch {
+	case have != "" && !ours(have):
 		items = append(items, setup.Item{Object: s.path(), Action: setup.Keep, Detail: "was not made by setup"})
+	case ours(have):
+		items = append(items, s.removeResource(r)...)
 	}
 	if node.Diskless {
 		return items, nil
@@ -48,17 +46,20 @@ func (s *Stage) LookRemove(ctx context.Context) ([]setup.Item, error) {
 	return items, nil
 }
 
-// removeResource is the item that takes the resource down, none when it is.
+// removeResource takes the resource down and its file away. While it is in use
+// neither can be done: the group has to stop first, which the stage cib sees to.
 func (s *Stage) removeResource(r *drbd.Resource) []setup.Item {
+	file := setup.Item{Object: s.path(), Action: setup.Drop, Detail: "made by setup", Do: s.dropFile}
 	if r == nil {
-		return nil
+		return []setup.Item{file}
 	}
 	it := setup.Item{Object: s.object(), Action: setup.Drop, Detail: "take it down, the data stays", Do: s.takeDown}
 	if r.Role == drbd.RolePrimary {
-		it.Action, it.Do = setup.Refuse, nil
-		it.Detail, it.Why = "is Primary here: it is in use", "stop the group first (pcs resource disable), or drbdadm secondary "+r.Name
+		it.Action, it.Do = setup.Later, nil
+		it.Detail, it.Why = "is Primary here: it is in use", "stop what uses it (pcs resource disable), or drbdadm secondary "+r.Name
+		return []setup.Item{it}
 	}
-	return []setup.Item{it}
+	return []setup.Item{it, file}
 }
 
 func (s *Stage) takeDown(ctx context.Context, _ setup.Progress) error {

@@ -86,7 +86,7 @@ func TestRemove(t *testing.T) {
 	}
 	w.role = "Primary"
 	items, err = s.LookRemove(t.Context())
-	if got := plan(t, items, err)[0]; got != "refuse DRBD resource res0: is Primary here: it is in use" {
+	if got := plan(t, items, err)[0]; len(items) != 2 || got != "later DRBD resource res0: is Primary here: it is in use" {
 		t.Errorf("in use: %s", got)
 	}
 	w.role = "Secondary"

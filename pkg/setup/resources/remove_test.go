@@ -75,15 +75,15 @@ func TestRemoveLastDevice(t *testing.T) {
 	})
 }
 
-// Ensure that removing is left to the node that applies, and to later without a
-// cluster.
+// Ensure that removing is left to the node that applies, before anything is taken
+// away under the group, and that without a cluster nothing is said about it.
 func TestRemoveElsewhere(t *testing.T) {
 	for _, tt := range []struct {
 		name, self string
 		stopped    bool
 		want       setup.Action
 	}{
-		{"other node", "drbdtest2", false, setup.Other},
+		{"other node", "drbdtest2", false, setup.Refuse},
 		{"no cluster", "drbdtest1", true, setup.Keep},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

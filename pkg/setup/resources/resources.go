@@ -246,7 +246,10 @@ func (s *Stage) LookRemove(ctx context.Context) ([]setup.Item, error) {
 	case err != nil:
 		return []setup.Item{{Object: "CIB", Action: setup.Refuse, Detail: err.Error()}}, nil
 	case v.node != s.self && len(changes) > 0:
-		return []setup.Item{{Object: object, Action: setup.Other, Detail: v.node + " removes it"}}, nil
+		return []setup.Item{{
+			Object: object, Action: setup.Refuse, Detail: "is there, and " + v.node + " is the node that removes it",
+			Why: "run drbdnfs setup remove on " + v.node + " first",
+		}}, nil
 	case len(changes) == 0:
 		return []setup.Item{{Object: object, Action: setup.Keep, Detail: "not there"}}, nil
 	}

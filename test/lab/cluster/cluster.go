@@ -67,13 +67,16 @@ type Cluster struct {
 	// Resource is the promotable resource that stands for the service: the
 	// agent's, or DRBD's where the hand-made configuration is under test.
 	Resource string
+	// Nodes are the members of the cluster: the storage nodes, and a tie-breaker
+	// where a scenario adds one.
+	Nodes []string
 	// With lists resources that run where Resource is promoted.
 	With []string
 }
 
 // New returns the cluster on r's machines; it touches nothing.
 func New(r *rig.Rig) *Cluster {
-	return &Cluster{Rig: r, DRBD9: os.Getenv("LAB_DRBD9"), Resource: Resource}
+	return &Cluster{Rig: r, DRBD9: os.Getenv("LAB_DRBD9"), Resource: Resource, Nodes: rig.Nodes()}
 }
 
 // resource describes one DRBD resource of the lab.
@@ -93,16 +96,16 @@ func (c *Cluster) resFile(name string, minor, port int) (string, error) {
 	return b.String(), err
 }
 
-// EachNode runs f for both storage nodes at once and returns their errors.
+// EachNode runs f for all members at once and returns their errors.
 func (c *Cluster) EachNode(ctx context.Context, f func(ctx context.Context, node string) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, n := range rig.Nodes() {
+	for _, n := range c.Nodes {
 		g.Go(func() error { return f(ctx, n) })
 	}
 	return g.Wait()
 }
 
-// Both runs a script on both storage nodes at once.
+// Both runs a script on both storage nodes at once, and on a tie-breaker.
 func (c *Cluster) Both(ctx context.Context, script string) error {
 	return c.EachNode(ctx, func(ctx context.Context, node string) error {
 		_, err := c.Rig.SSH(ctx, node, script)

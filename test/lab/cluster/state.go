@@ -217,9 +217,16 @@ func (c *Cluster) drbdHealthy(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	got := strings.Join(strings.Fields(out), " ")
-	if got != "Connected UpToDate/UpToDate" {
-		return fmt.Errorf("DRBD is %s", got)
+	// With DRBD 9 and a tie-breaker there are two connections and a third disk.
+	words := strings.Fields(strings.ReplaceAll(out, "/Diskless", ""))
+	for i, w := range words {
+		want := "Connected"
+		if i == len(words)-1 {
+			want = "UpToDate/UpToDate"
+		}
+		if w != want || len(words) < 2 {
+			return fmt.Errorf("DRBD is %s", strings.Join(strings.Fields(out), " "))
+		}
 	}
 	return nil
 }

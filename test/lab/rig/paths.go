@@ -13,10 +13,11 @@ import (
 	"syscall"
 )
 
-// Names of the lab's three machines.
+// Names of the lab's machines.
 const (
 	Node1  = "drbdtest1"
 	Node2  = "drbdtest2"
+	Node3  = "drbdtest3" // a tie-breaker, only started where it is needed
 	Client = "client"
 )
 
@@ -55,6 +56,8 @@ type Machine struct {
 	MemoryMiB int
 	CPUs      int
 	DataMiB   int // size of the second disk, 0 = none
+	// Spare machines are off unless a scenario starts them.
+	Spare bool
 }
 
 // Machines lists the lab's virtual machines in the order of their addresses.
@@ -63,10 +66,11 @@ func Machines() []Machine {
 		{Name: Node1, Address: "192.168.2.61", MAC: "52:54:00:02:02:61", MemoryMiB: 1024, CPUs: 2, DataMiB: 1536},
 		{Name: Node2, Address: "192.168.2.62", MAC: "52:54:00:02:02:62", MemoryMiB: 1024, CPUs: 2, DataMiB: 1536},
 		{Name: Client, Address: "192.168.2.64", MAC: "52:54:00:02:02:64", MemoryMiB: 512, CPUs: 1},
+		{Name: Node3, Address: "192.168.2.66", MAC: "52:54:00:02:02:66", MemoryMiB: 768, CPUs: 1, Spare: true},
 	}
 }
 
-// Nodes returns the names of the storage nodes.
+// Nodes returns the names of the storage nodes that hold data.
 func Nodes() []string { return []string{Node1, Node2} }
 
 // Peer returns the other storage node.
@@ -84,7 +88,7 @@ func MachineByName(name string) (Machine, error) {
 			return m, nil
 		}
 	}
-	return Machine{}, fmt.Errorf("no machine %q in the lab (there are %s, %s, %s)", name, Node1, Node2, Client)
+	return Machine{}, fmt.Errorf("no machine %q in the lab (there are %s, %s, %s, %s)", name, Node1, Node2, Node3, Client)
 }
 
 // Open returns the lab of the checkout that holds dir, without touching

@@ -29,7 +29,7 @@ func (r *Rig) Up(ctx context.Context) error {
 	}
 	var names []string
 	for _, m := range Machines() {
-		if !r.usable(ctx, m) {
+		if !m.Spare && !r.usable(ctx, m) {
 			names = append(names, m.Name)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 var fenceAgent string
 
 // stonithConfig turns the scenario's configuration into one with fencing.
-const stonithConfig = `s|^mode = "none"|mode = "stonith"|; /^accept_split_brain/d
+const stonithConfig = `s|^mode = "none"|mode = "stonith"|; s/^accept_split_brain.*//
 $a [[fencing.device]]\nname = "power"\nagent = "fence_lab"\ntargets = ["drbdtest1", "drbdtest2"]`
 
 // setupStonith is the scenario setup-stonith: the crash scenario with a fence
@@ -30,7 +30,7 @@ func setupStonith(ctx context.Context, t *T) error {
 	if err := t.Cluster.Both(ctx, install); err != nil {
 		return err
 	}
-	if err := t.editBoth(ctx, stonithConfig); err != nil {
+	if err := t.edit(ctx, stonithConfig); err != nil {
 		return err
 	}
 	if err := t.applyAll(ctx); err != nil {
