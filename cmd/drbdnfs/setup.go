@@ -156,18 +156,7 @@ func planAction(c console, cc *cli.Context) error {
 }
 
 func applyAction(c console, cc *cli.Context) error {
-	j, err := newJob(c, cc)
-	if err != nil {
-		return err
-	}
-	plan, err := setup.Look(cc.Context, j.stages)
-	if err != nil {
-		return err
-	}
-	if ok, err := agreed(c, cc, j, plan); !ok {
-		return err
-	}
-	unlock, err := j.lock(cc.Context)
+	j, unlock, err := begin(c, cc, setup.Look)
 	if err != nil {
 		return err
 	}
@@ -189,6 +178,35 @@ func applyAction(c console, cc *cli.Context) error {
 		closing(c, j, n)
 	}
 	return nil
+}
+
+func removeAction(c console, cc *cli.Context) error {
+	j, unlock, err := begin(c, cc, setup.LookRemove)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := setup.Remove(cc.Context, j.stages, j.show); err != nil {
+		return goOn(err, "remove")
+	}
+	return nil
+}
+
+// begin looks, asks, and takes the lock. Until unlock nobody else changes this
+// node by setup.
+func begin(c console, cc *cli.Context, look func(context.Context, []setup.Stage) (setup.Plan, error)) (j *job, unlock func(), err error) {
+	if j, err = newJob(c, cc); err != nil {
+		return nil, nil, err
+	}
+	plan, err := look(cc.Context, j.stages)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := agreed(c, cc, j, plan); err != nil {
+		return nil, nil, err
+	}
+	unlock, err = j.lock(cc.Context)
+	return j, unlock, err
 }
 
 // lock keeps a second run from this node until unlock, or says that there is
@@ -246,46 +264,23 @@ func closing(c console, j *job, n int) {
 }
 
 // agreed shows the plan and asks, where there is something to ask about. It
-// returns false, with the error to end with, when nothing is to be done.
-func agreed(c console, cc *cli.Context, j *job, plan setup.Plan) (bool, error) {
-	if err := plan.Refused(); err != nil {
+// returns the error to end with when nothing is to be done.
+func agreed(c console, cc *cli.Context, j *job, plan setup.Plan) error {
+	if plan.Refused() != nil {
 		j.show.Plan(j.self, plan)
-		return false, cli.Exit("", 1)
+		return cli.Exit("", 1)
 	}
 	if plan.Pending() == 0 || cc.Bool(flagYes) {
-		return true, nil
+		return nil
 	}
 	if cc.Bool(flagJSON) || !terminal(c.in) {
-		return false, usageError("nobody can be asked here: look at drbdnfs setup plan, then run this with --yes")
+		return usageError("nobody can be asked here: look at drbdnfs setup plan, then run this with --yes")
 	}
 	j.show.Plan(j.self, plan)
 	fmt.Fprint(c.out, "go on? [y/N] ")
 	answer, _ := bufio.NewReader(c.in).ReadString('\n')
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return false, cli.Exit("nothing was changed", 1)
-	}
-	return true, nil
-}
-
-func removeAction(c console, cc *cli.Context) error {
-	j, err := newJob(c, cc)
-	if err != nil {
-		return err
-	}
-	plan, err := setup.LookRemove(cc.Context, j.stages)
-	if err != nil {
-		return err
-	}
-	if ok, err := agreed(c, cc, j, plan); !ok {
-		return err
-	}
-	unlock, err := j.lock(cc.Context)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if _, err := setup.Remove(cc.Context, j.stages, j.show); err != nil {
-		return goOn(err, "remove")
+		return cli.Exit("nothing was changed", 1)
 	}
 	return nil
 }
