@@ -264,7 +264,7 @@ func TestResend(t *testing.T) {
 		w := find(t, "formed-peer-offline").world(t)
 		start := time.Now()
 		w.others = func(string) {
-			w.online["drbdtest2"] = time.Since(start) > time.Minute
+			w.online["drbdtest2"] = time.Since(start) > 4*time.Minute
 		}
 		if err := w.apply(t.Context()); err != nil {
 			t.Fatal(err)

@@ -159,7 +159,7 @@ func (s *Stage) memberItem(f *facts) setup.Item {
 // syncAfter is how long the first node waits for the others before it sends
 // them corosync.conf again: a "pcs cluster setup" that was cut off may have
 // reached only some.
-const syncAfter = 30 * time.Second
+const syncAfter = 2 * time.Minute
 
 func (s *Stage) awaitMembers(names []string, pcs bool) func(context.Context, setup.Progress) error {
 	return func(ctx context.Context, p setup.Progress) error {
