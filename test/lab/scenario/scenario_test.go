@@ -13,7 +13,7 @@ func TestSelect(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"bring-up", "crash", "move", "locks", "monitor-recovers", "stop-busy", "killed-action", "probe-bare", "ocf-tester", "setup-drbdadm", "setup-again", "setup-change",
+		"bring-up", "crash", "move", "locks", "monitor-recovers", "stop-busy", "killed-action", "probe-bare", "ocf-tester", "setup-drbdadm", "setup-again",
 	}
 	if got := scenarioNames(usual); !slices.Equal(got, want) {
 		t.Errorf("without names: %v, want %v", got, want)
