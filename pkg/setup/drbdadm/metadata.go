@@ -145,7 +145,7 @@ func (s *Stage) lookDisk(ctx context.Context, f *facts, it setup.Item) (setup.It
 		it.Action, it.Detail = setup.Change, "is half up, an earlier run was cut off"
 	case attached:
 		it.Action, it.Detail, it.Do = setup.Warn, "is up and has given up the connection to a peer", nil
-		it.Why = "find out why before you connect it again: drbdnfs status; a split brain is resolved with drbdnfs split-brain"
+		it.Why = "find out why before you connect it again: drbdadm status, and dmesg, which names a split brain"
 	default:
 		it.Action, it.Detail, it.Do = setup.Refuse, "is up without its disk", nil
 		it.Why = "see dmesg for why DRBD has detached it; when the device is sound: drbdadm adjust " + s.Config.Resource.Name

@@ -71,7 +71,7 @@ func (s *Stage) Look(ctx context.Context) ([]setup.Item, error) {
 		it.Do = s.show
 	case len(v.problems) > 0:
 		it.Action, it.Detail = setup.Warn, strings.Join(v.problems, ", ")
-		it.Why = "there is one copy of the data less: bring the other node up and its connection back (drbdnfs status)"
+		it.Why = "there is one copy of the data less: bring the other node up and its connection back (drbdadm status)"
 	default:
 		it.Action, it.Detail = setup.Keep, "all disks are UpToDate"
 	}
@@ -164,6 +164,9 @@ func (s *Stage) show(ctx context.Context, p setup.Progress) error {
 	var pace pace
 	for {
 		r, err := s.adm.Status(ctx, s.Config.Resource.Name)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w; DRBD goes on with the synchronisation", ctx.Err())
+		}
 		if err != nil {
 			return fmt.Errorf("watch the synchronisation: %w", err)
 		}
@@ -174,7 +177,7 @@ func (s *Stage) show(ctx context.Context, p setup.Progress) error {
 			p.Fraction(1, "")
 			return nil
 		case !v.syncing && standAlone(r):
-			return fmt.Errorf("the synchronisation of %s has stopped: %s; DRBD has given the connection up, see drbdnfs status", r.Name, problems)
+			return fmt.Errorf("the synchronisation of %s has stopped: %s; DRBD has given the connection up, see dmesg and drbdadm status", r.Name, problems)
 		case !v.syncing:
 			pace = nil
 			p.Waiting(problems + "; the synchronisation goes on by itself when the node is back")
@@ -187,7 +190,6 @@ func (s *Stage) show(ctx context.Context, p setup.Progress) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w; DRBD goes on with the synchronisation", ctx.Err())
 		case <-time.After(setup.PollInterval):
 		}
 	}
