@@ -12,6 +12,11 @@ MODULE := github.com/spacei/drbdnfs
 LDFLAGS := -s -w -X $(MODULE)/pkg/version.number=$(VERSION) -X $(MODULE)/pkg/version.commit=$(COMMIT)
 BINARIES := ocf-drbdnfs drbdnfs drbdnfsd
 
+# One way of compiling for binaries, tests and lint tools, so that Go's build
+# cache holds everything once. The race detector alone needs cgo.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath
+
 STAGE := scripts/stage
 TOOLS := bin/tools
 FUZZTIME ?= 10s
@@ -24,7 +29,7 @@ help: ## List the targets
 		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the three binaries into bin/ (static, stripped)
-	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o bin/ $(BINARIES:%=./cmd/%)
+	@go build -buildvcs=false -ldflags "$(LDFLAGS)" -o bin/ $(BINARIES:%=./cmd/%)
 
 check: ## The quick loop: format, vet, lint, unit tests, tidy, meta-data, scripts (under 2 minutes)
 	@scripts/install-deps check
@@ -36,7 +41,7 @@ fmt: tools ## Format the Go code
 
 race: ## The unit tests under the race detector
 	@scripts/install-deps check
-	@$(STAGE) "race tests" go test -race -vet=off -timeout 5m -skip '^TestScripts$$' ./...
+	@CGO_ENABLED=1 $(STAGE) "race tests" go test -race -vet=off -timeout 5m -skip '^TestScripts$$' ./...
 
 ##@ The whole
 .PHONY: test rpm demo bench fuzz clean
