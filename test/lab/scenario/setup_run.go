@@ -238,8 +238,8 @@ func setupAgain(ctx context.Context, t *T) error {
 // setupScenarios are the scenarios of drbdnfs setup.
 func setupScenarios() []Scenario {
 	return []Scenario{
-		{Name: "setup-drbdadm", Summary: "from blank nodes to a mounted client with the package, the file and drbdnfs setup apply", Limit: 15 * time.Minute, Run: setupDRBDADM},
-		{Name: "setup-again", Summary: "a second apply changes nothing", Limit: 15 * time.Minute, Run: setupAgain},
+		{Name: "setup-drbdadm", Summary: "from blank nodes to a mounted client with the package, the file and drbdnfs setup apply", ByName: true, Limit: 15 * time.Minute, Run: setupDRBDADM},
+		{Name: "setup-again", Summary: "a second apply changes nothing", ByName: true, Limit: 15 * time.Minute, Run: setupAgain},
 		{Name: "setup-change", Summary: "an export, threads and an address change while clients write on", ByName: true, Limit: 15 * time.Minute, Run: setupChange},
 		{Name: "setup-foreign", Summary: "somebody else's resources and concurrent edits survive", ByName: true, Limit: 15 * time.Minute, Run: setupForeign},
 		{Name: "setup-interrupted", Summary: "setup apply is killed in every stage and continued", ByName: true, Limit: 30 * time.Minute, Run: setupInterrupted},
