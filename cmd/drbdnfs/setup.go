@@ -83,6 +83,13 @@ func newShown(c console, cc *cli.Context, cfg *config.Config) shown {
 	return report.NewText(c.out, report.Options{Terminal: terminal(c.out), At: cfg.At})
 }
 
+// lookLimit bounds the look at all stages: a tool that hangs, as crm_mon on a sick
+// cluster, must not hang setup.
+const lookLimit = 3 * time.Minute
+
+// removeLimit bounds a removal, which waits for the group to stop.
+const removeLimit = time.Hour
+
 // lockFile is held by whoever changes this node.
 const lockFile = "/run/drbdnfs/setup.lock"
 
@@ -141,7 +148,9 @@ func planAction(c console, cc *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, err := setup.Look(cc.Context, j.stages)
+	ctx, cancel := context.WithTimeout(cc.Context, lookLimit)
+	defer cancel()
+	plan, err := setup.Look(ctx, j.stages)
 	if err != nil {
 		return err
 	}
@@ -186,7 +195,9 @@ func removeAction(c console, cc *cli.Context) error {
 		return err
 	}
 	defer unlock()
-	if _, err := setup.Remove(cc.Context, j.stages, j.show); err != nil {
+	ctx, cancel := context.WithTimeout(cc.Context, removeLimit)
+	defer cancel()
+	if _, err := setup.Remove(ctx, j.stages, j.show); err != nil {
 		return goOn(err, "remove")
 	}
 	return nil
@@ -198,7 +209,9 @@ func begin(c console, cc *cli.Context, look func(context.Context, []setup.Stage)
 	if j, err = newJob(c, cc); err != nil {
 		return nil, nil, err
 	}
-	plan, err := look(cc.Context, j.stages)
+	ctx, cancel := context.WithTimeout(cc.Context, lookLimit)
+	defer cancel()
+	plan, err := look(ctx, j.stages)
 	if err != nil {
 		return nil, nil, err
 	}

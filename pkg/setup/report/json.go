@@ -13,7 +13,6 @@ type JSON struct {
 	enc   *json.Encoder
 	at    func(key string) string
 	stage string
-	err   error // of the first write that failed
 }
 
 var _ setup.Reporter = (*JSON)(nil)
@@ -22,9 +21,6 @@ var _ setup.Reporter = (*JSON)(nil)
 func NewJSON(out io.Writer, at func(key string) string) *JSON {
 	return &JSON{enc: json.NewEncoder(out), at: at}
 }
-
-// Err is the error of the first write that failed.
-func (j *JSON) Err() error { return j.err }
 
 // item is an item of a plan.
 type item struct {
@@ -102,11 +98,9 @@ func (j *JSON) End(it setup.Item, took time.Duration, err error) {
 	j.write(e)
 }
 
-func (j *JSON) write(v any) {
-	if err := j.enc.Encode(v); err != nil && j.err == nil {
-		j.err = err
-	}
-}
+// write drops what cannot be written: a reader that has gone away must not end an
+// apply in the middle.
+func (j *JSON) write(v any) { _ = j.enc.Encode(v) }
 
 // jsonProgress writes what an item waits for when that changes, and a fraction
 // when it has grown by a hundredth.
