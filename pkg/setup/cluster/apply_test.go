@@ -257,6 +257,39 @@ func TestAuthRarely(t *testing.T) {
 	})
 }
 
+// Ensure that a node that answers too slowly is asked again, and not for ever.
+func TestSlowNode(t *testing.T) {
+	const said = "Error: drbdtest2: Connection timeout (Operation timed out after 60000 milliseconds with 0 bytes received)"
+	for _, tt := range []struct {
+		name        string
+		slow, tries int
+		text        string
+	}{
+		{"once", 1, 2, ""},
+		{"twice", 2, 3, ""},
+		{"always", 9, 3, "drbdtest2: Connection timeout"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := find(t, "new-pcs-first").world(t)
+				tries := 0
+				w.Tool("pcs", func(c host.Cmd) (string, error) {
+					if c.Args[1] == "setup" {
+						if tries++; tries <= tt.slow {
+							return "", hosttest.Exit(c, 1, said)
+						}
+					}
+					return w.pcs(c)
+				})
+				err := w.apply(t.Context())
+				if tries != tt.tries || (err == nil) != (tt.text == "") || err != nil && !strings.Contains(err.Error(), tt.text) {
+					t.Errorf("%d tries, want %d; error %v", tries, tt.tries, err)
+				}
+			})
+		})
+	}
+}
+
 // Ensure that a node that an earlier, cut-off "pcs cluster setup" has not
 // reached is sent corosync.conf once, after a while.
 func TestResend(t *testing.T) {

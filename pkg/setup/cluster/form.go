@@ -100,8 +100,7 @@ func (s *Stage) form(ctx context.Context, p setup.Progress) error {
 	if err := s.authenticate(ctx, p); err != nil {
 		return err
 	}
-	p.Waiting("pcs cluster setup")
-	if _, err := s.pcs(ctx, "setup.pcs-setup", nil, s.setupArgs()...); err != nil {
+	if err := s.setupCluster(ctx, p); err != nil {
 		return fmt.Errorf("%w\nwhat an earlier attempt left on a node that holds nothing else is removed there with: pcs cluster destroy", err)
 	}
 	if err := s.readConf(f); err != nil {
@@ -111,6 +110,26 @@ func (s *Stage) form(ctx context.Context, p setup.Progress) error {
 		return fmt.Errorf("pcs cluster setup ended well and %s has no cluster", corosync.Path)
 	}
 	return s.checkName(f.conf)
+}
+
+// setupAttempts is how often "pcs cluster setup" is run when a node answers too
+// slowly.
+const setupAttempts = 3
+
+// setupCluster runs "pcs cluster setup". It gives each pcsd 60 s to destroy what
+// the node has of a cluster, which a slow or busy machine exceeds (63 s were
+// seen), and takes no --request-timeout. The node goes on all the same, so that
+// the next attempt finds less to do; pcs itself refuses a node that got as far
+// as being in a cluster.
+func (s *Stage) setupCluster(ctx context.Context, p setup.Progress) error {
+	for n := 1; ; n++ {
+		p.Waiting("pcs cluster setup")
+		_, err := s.pcs(ctx, "setup.pcs-setup", nil, s.setupArgs()...)
+		if err == nil || n == setupAttempts || ctx.Err() != nil || !strings.Contains(err.Error(), "Connection timeout") {
+			return err
+		}
+		s.log.Warn("a node answers too slowly for pcs, trying again", "err", err, "attempt", n)
+	}
 }
 
 // awaitPCSD returns when the pcsd of every node listens.

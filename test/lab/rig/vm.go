@@ -67,6 +67,12 @@ func (r *Rig) onImage(name string) bool {
 	return err == nil && strings.TrimSpace(string(b)) == filepath.Base(r.image.Dir)
 }
 
+// HasDisks reports whether all the named machines have disks of the present image.
+// It needs Prepare before.
+func (r *Rig) HasDisks(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !r.onImage(name) })
+}
+
 // Blank ends the named machines and gives them new, empty disks.
 func (r *Rig) Blank(ctx context.Context, names ...string) error {
 	for _, name := range names {

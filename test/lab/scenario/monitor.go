@@ -40,6 +40,12 @@ func monitorRecovers(ctx context.Context, t *T) error {
 	if _, err := t.Ready(ctx); err != nil {
 		return err
 	}
+	if err := t.fixedCIB(ctx); err != nil {
+		return err
+	}
+	if _, err := t.Cluster.WaitReady(ctx, readyLimit); err != nil {
+		return err
+	}
 	boots, err := t.bootIDs(ctx)
 	if err != nil {
 		return err

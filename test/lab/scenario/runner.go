@@ -34,7 +34,8 @@ var ErrSkip = errors.New("skipped")
 // All lists the scenarios in the order in which they run.
 func All() []Scenario {
 	list := []Scenario{
-		{Name: "bring-up", Summary: "from blank disks to clients that mount, read, write and lock", Limit: 15 * time.Minute, Run: bringUp},
+		{Name: "bring-up", Summary: "from blank disks, by drbdnfs setup, to clients that mount, read, write and lock", Limit: 15 * time.Minute, Run: bringUp},
+		{Name: "setup-again", Summary: "a second drbdnfs setup apply changes nothing", Limit: 15 * time.Minute, Run: setupAgain},
 		{Name: "crash", Summary: "the active node is killed under load", Limit: 15 * time.Minute, Run: crash},
 		{Name: "move", Summary: "standby of the active node under load, and back", Limit: 10 * time.Minute, Run: move},
 		{Name: "locks", Summary: "byte-range locks survive crash and move", Limit: 15 * time.Minute, Run: locks},

@@ -20,6 +20,12 @@ func soak(ctx context.Context, t *T) error {
 	if _, err := t.Ready(ctx); err != nil {
 		return err
 	}
+	if err := t.fixedCIB(ctx); err != nil {
+		return err
+	}
+	if _, err := t.Cluster.WaitReady(ctx, readyLimit); err != nil {
+		return err
+	}
 	seed := uint64(time.Now().UnixNano())
 	rounds := cmp.Or(t.Rounds, soakRounds)
 	t.Logf("%d rounds, seed %d", rounds, seed)
