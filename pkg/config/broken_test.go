@@ -210,11 +210,42 @@ var broken = []struct {
 	{"device parameter name", []string{accepted, fenced, "lanplus = true", "\"lan plus\" = true"}},
 	{"device parameter, secret list", []string{accepted, fenced, "lanplus = true", "password = [\n\"geheim\"]"}},
 	{"priority delay with a fraction", []string{accepted, "mode = \"stonith\"\npriority_delay = \"1500ms\"\n" + devices}},
+	{"split brain policy", splitBrain(`policy = "discard-primary"`)},
+	{"split brain, keep-node without node", splitBrain(`policy = "keep-node"`)},
+	{"split brain, node without keep-node", splitBrain(`keep = "drbdtest1"`)},
+	{"split brain, unknown node", splitBrain("policy = \"keep-node\"\nkeep = \"drbdtest9\"")},
+	{"split brain, diskless node", []string{accepted, accepted + third + "[split_brain]\npolicy = \"keep-node\"\nkeep = \"witness\"\n"}},
+	{"split brain snapshot", splitBrain(`snapshot = "yes"`)},
+	{"split brain cool-down", splitBrain(`cool_down = "5s"`)},
+	{"split brain resolutions", splitBrain(`resolutions = 0`)},
+	{"split brain marker", splitBrain(`marker_dir = "run/drbd"`)},
+	{"metrics without port", metrics(`listen = "127.0.0.1"`)},
+	{"metrics port", metrics(`listen = "node:0"`)},
+	{"metrics host", metrics(`listen = "drbdtest1:19942"`)},
+	{"metrics resources", metrics(`resources = "some"`)},
+	{"metrics certificate without key", metrics(`tls_cert = "/etc/pki/cert.pem"`)},
+	{"metrics key without certificate", metrics(`tls_key = "/etc/pki/key.pem"`)},
+	{"metrics authority without certificate", metrics(`client_ca = "/etc/pki/ca.pem"`)},
+	{"metrics relative file", metrics("tls_cert = \"cert.pem\"\ntls_key = \"/etc/pki/key.pem\"")},
+	{"alerts command", alerts(`command = ["mail", "root"]`)},
+	{"alerts webhook", alerts(`webhook = "alerts.example.org"`)},
+	{"alerts webhook with password", alerts(`webhook = "https://me:geheim@alerts.example.org/"`)},
+	{"alerts token without webhook", alerts(`token_file = "/etc/drbdnfs/token"`)},
+	{"alerts timeout", alerts(`timeout = "1h"`)},
 	{"with and without a line", []string{"[fencing]\n" + accepted, "", `"6T"`, `"6X"`}},
 	{"several at once", []string{
 		`"nfs_cluster"`, "7", `"192.168.2.62"`, `"x"`, "threads = 128", "\tthread = 128", `"6T"`, `"6X"`, accepted, "",
 	}},
 }
+
+// splitBrain, metrics and alerts add a table with a line.
+func splitBrain(line string) []string {
+	return []string{accepted, accepted + "[split_brain]\n" + line + "\n"}
+}
+
+func metrics(line string) []string { return []string{accepted, accepted + "[metrics]\n" + line + "\n"} }
+
+func alerts(line string) []string { return []string{accepted, accepted + "[alerts]\n" + line + "\n"} }
 
 // Parts of testdata/base.toml, and what may stand in their place.
 const (

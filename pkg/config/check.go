@@ -33,6 +33,9 @@ func (k *checker) check() {
 	k.checkAlert()
 	k.checkFencing()
 	k.checkDevices()
+	k.checkSplitBrain()
+	k.checkMetrics()
+	k.checkAlerts()
 }
 
 // checkEmpty finds what was left empty though it must have a value, and what no

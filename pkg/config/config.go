@@ -17,6 +17,9 @@ type Config struct {
 	Corosync   Corosync   `toml:"corosync"`
 	Pacemaker  Pacemaker  `toml:"pacemaker"`
 	Fencing    Fencing    `toml:"fencing"`
+	SplitBrain SplitBrain `toml:"split_brain"`
+	Metrics    Metrics    `toml:"metrics"`
+	Alerts     Alerts     `toml:"alerts"`
 
 	places *places // where the file has each key; nil when no file was read
 }
@@ -159,7 +162,10 @@ type Pacemaker struct {
 	MonitorInterval    Duration `toml:"monitor_interval"`
 	// NoQuorumPolicy is "" for what the fencing mode asks for.
 	NoQuorumPolicy string `toml:"no_quorum_policy"`
-	Alert          Alert  `toml:"alert"`
+	// ReportFailures lets drbdnfsd tell Pacemaker at once that a disk, quorum or
+	// I/O is lost, instead of waiting for the next monitor.
+	ReportFailures bool  `toml:"report_failures"`
+	Alert          Alert `toml:"alert"`
 }
 
 // Alert is a program that Pacemaker runs on events.
@@ -201,6 +207,58 @@ type FenceDevice struct {
 	Level   int      `toml:"level"`   // of the fencing topology, 1 by default
 	// Parameters are the agent's own.
 	Parameters map[string]string `toml:"parameters"`
+}
+
+// Words of SplitBrain.Policy and SplitBrain.Snapshot.
+const (
+	PolicyManual         = "manual"
+	PolicySecondary      = "discard-secondary"
+	PolicyLeastChanges   = "discard-least-changes"
+	PolicyYoungerPrimary = "discard-younger-primary"
+	PolicyKeepNode       = "keep-node"
+	SnapshotRequired     = "required"
+	SnapshotIfPossible   = "if-possible"
+	SnapshotOff          = "off"
+)
+
+// SplitBrain is what drbdnfsd does about a split brain.
+type SplitBrain struct {
+	Policy string `toml:"policy"`
+	// Keep is the node whose data survive, with policy keep-node.
+	Keep     string `toml:"keep"`
+	Snapshot string `toml:"snapshot"`
+	// CoolDown is the time in which at most Resolutions are made by themselves.
+	CoolDown    Duration `toml:"cool_down"`
+	Resolutions int      `toml:"resolutions"`
+	// MarkerDir is where files for ha_cluster_exporter are written; "" for none.
+	MarkerDir string `toml:"marker_dir"`
+}
+
+// Words of Metrics.Listen and Metrics.Resources.
+const (
+	ListenOff        = "off"
+	ListenNode       = "node" // as the host part: this node's own address
+	ResourcesManaged = "managed"
+	ResourcesAll     = "all"
+)
+
+// Metrics is the endpoint that Prometheus scrapes.
+type Metrics struct {
+	Listen    string `toml:"listen"`
+	TLSCert   string `toml:"tls_cert"`  // PEM file; "" for HTTP
+	TLSKey    string `toml:"tls_key"`   // PEM file
+	ClientCA  string `toml:"client_ca"` // PEM file; "" asks for no certificate
+	Resources string `toml:"resources"`
+	States    bool   `toml:"states"`
+}
+
+// Alerts says whom drbdnfsd tells of a split brain besides journal and metrics.
+type Alerts struct {
+	Command   []string `toml:"command"`    // program and arguments; empty for none
+	Webhook   string   `toml:"webhook"`    // URL; "" for none
+	TokenFile string   `toml:"token_file"` // holds the webhook's bearer token
+	CAFile    string   `toml:"ca_file"`    // PEM file; "" for the system's
+	Timeout   Duration `toml:"timeout"`    // of one try
 }
 
 // Duration is a time in the file: "30s", "1m30s", a multiple of a millisecond.

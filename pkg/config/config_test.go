@@ -87,7 +87,7 @@ func TestDefaults(t *testing.T) {
 				"protocol": "C", "auto-promote": "no", "read-balancing": "least-pending", "c-max-rate": "300M", "c-min-rate": "100M",
 				"al-extents": "3389", "max-buffers": "20000", "max-epoch-size": "20000", "sndbuf-size": "0", "on-io-error": "detach",
 				"after-sb-0pri": "disconnect", "after-sb-1pri": "disconnect", "after-sb-2pri": "disconnect", "rr-conflict": "disconnect",
-				"quorum": "off",
+				"quorum": "off", "split-brain": "/usr/lib/drbdnfs/drbdnfs-handler split-brain",
 			},
 		},
 		Filesystem: config.Filesystem{Type: "xfs", Mount: "/home/nfs"},
@@ -107,6 +107,11 @@ func TestDefaults(t *testing.T) {
 			MonitorInterval: config.Duration(10 * time.Second), Alert: config.Alert{Timeout: config.Duration(10 * time.Second)},
 		},
 		Fencing: config.Fencing{Mode: "none", AcceptSplitBrain: true},
+		SplitBrain: config.SplitBrain{
+			Policy: "manual", Snapshot: "required", CoolDown: config.Duration(24 * time.Hour), Resolutions: 2,
+		},
+		Metrics: config.Metrics{Listen: "127.0.0.1:19942", Resources: "managed", States: true},
+		Alerts:  config.Alerts{Timeout: config.Duration(10 * time.Second)},
 	}
 	if diff := cmp.Diff(want, c, sameConfig); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -361,8 +366,8 @@ func TestShow(t *testing.T) {
 		})
 	}
 	c := parse(t, edit(t, long, "lanplus = true", "lanplus = true\npasswd = \"geheim1\"\nApi_Token = \"geheim2\"",
-		"protocol = \"C\"", "shared-secret = \"geheim3\""))
-	if got := c.Show(); strings.Contains(got, "geheim") || strings.Count(got, `"(hidden)"`) != 3 {
+		"protocol = \"C\"", "shared-secret = \"geheim3\"")+"[alerts]\nwebhook = \"https://alerts.example.org/geheim4\"\n")
+	if got := c.Show(); strings.Contains(got, "geheim") || strings.Count(got, `"(hidden)"`) != 4 {
 		t.Errorf("secrets are shown:\n%s", got)
 	}
 }

@@ -119,6 +119,10 @@ var keys = []key{
 		"pacemaker.no_quorum_policy", tText, "", "what the fencing mode asks for",
 		"What nodes without quorum do: `stop`, `freeze`, `demote`, `suicide`, or `ignore` with mode none.",
 	},
+	{
+		"pacemaker.report_failures", tBool, "false", "",
+		"Lets drbdnfsd report a lost disk, lost quorum or suspended I/O to Pacemaker at once instead of at the next monitor.",
+	},
 	{"pacemaker.alert", tTable, "", "", "A program that Pacemaker runs on events."},
 	{"pacemaker.alert.path", tText, "", "none", "Path of the program, on every node."},
 	{"pacemaker.alert.recipient", tText, "", "none", "What the program gets as its recipient."},
@@ -135,6 +139,38 @@ var keys = []key{
 	{"fencing.device[].targets", tTexts, "", required, "Nodes that the device can fence."},
 	{"fencing.device[].level", tNumber, "1", "", "Level in the fencing topology, 1 to 9; a lower one is tried first."},
 	{"fencing.device[].parameters", tTable, "", "none", "The agent's own parameters."},
+
+	{"split_brain", tTable, "", "", "What drbdnfsd does when both nodes have written to the volume without each other."},
+	{
+		"split_brain.policy", tText, `"manual"`, "",
+		"Whose changes are discarded: `manual` (nobody's), `discard-secondary`, `discard-least-changes`, `discard-younger-primary` or `keep-node`.",
+	},
+	{"split_brain.keep", tText, "", "none", "Node whose data survive, with policy keep-node."},
+	{
+		"split_brain.snapshot", tText, `"required"`, "",
+		"LVM snapshot of the data before they are discarded: `required` (without one nothing is discarded), `if-possible` or `off`.",
+	},
+	{"split_brain.cool_down", tTime, `"24h"`, "", "Time in which at most `resolutions` split brains are resolved by themselves."},
+	{"split_brain.resolutions", tNumber, "2", "", "How many are resolved within that time; a further one waits for a person."},
+	{"split_brain.marker_dir", tText, "", "none", "Directory for the files by which ha_cluster_exporter knows of a split brain."},
+
+	{"metrics", tTable, "", "", "The endpoint of drbdnfsd for Prometheus."},
+	{
+		"metrics.listen", tText, `"127.0.0.1:19942"`, "",
+		"Address and port; `node:19942` is the node's own address, `:19942` all addresses, `off` none.",
+	},
+	{"metrics.tls_cert", tText, "", "HTTP", "File with the certificate; it is read again when it changes."},
+	{"metrics.tls_key", tText, "", "none", "File with the certificate's key."},
+	{"metrics.client_ca", tText, "", "no certificate asked for", "File with the authority whose certificates clients must have."},
+	{"metrics.resources", tText, `"managed"`, "", "DRBD resources with series of their own: `managed` (the one of this file) or `all`."},
+	{"metrics.states", tBool, "true", "", "One series for each possible state, as drbd-reactor has it."},
+
+	{"alerts", tTable, "", "", "Whom drbdnfsd tells of a split brain, besides the journal and the metrics."},
+	{"alerts.command", tTexts, "", "none", "Program and arguments; it gets the alert as JSON on standard input."},
+	{"alerts.webhook", tText, "", "none", "URL that gets the alert as JSON by POST."},
+	{"alerts.token_file", tText, "", "none", "File with a bearer token for the webhook."},
+	{"alerts.ca_file", tText, "", "the system's", "File with the authority of the webhook's certificate."},
+	{"alerts.timeout", tTime, `"10s"`, "", "Time after which one try is given up, 1s to 5m; there are three."},
 }
 
 // wildcard turns the path of a key in a file into the name of the key in keys:

@@ -103,7 +103,7 @@ func (p *places) setValue(path string, pl place, v *unstable.Node) {
 		}
 	default:
 		pl.value = clip(string(p.data[v.Raw.Offset : v.Raw.Offset+v.Raw.Length]))
-		if isSecret(path) && path != tokenKey {
+		if secretKey(path) {
 			pl.value = hidden
 		}
 	}
@@ -147,7 +147,7 @@ func (p *places) problem(pl place, q Problem) Problem {
 		return q
 	}
 	q.Line, q.Column, q.source = p.position(pl.offset)
-	if q.Key != tokenKey && (isSecret(q.source) || isSecret(q.Key)) {
+	if !slices.Contains(plainKeys, q.Key) && (isSecret(q.source) || isSecret(q.Key)) {
 		q.source = ""
 	}
 	return q
@@ -184,14 +184,22 @@ func join(path, key string) string {
 // hidden stands for a secret.
 const hidden = "(hidden)"
 
-// tokenKey is the one key that sounds like a secret and is none.
+// tokenKey is corosync's timeout.
 const tokenKey = "corosync.token"
 
+// plainKeys are keys that sound like a secret and are none.
+var plainKeys = []string{tokenKey, "alerts.token_file"}
+
+// secretKey reports whether the value of a key is not to be shown.
+func secretKey(path string) bool { return isSecret(path) && !slices.Contains(plainKeys, path) }
+
 // isSecret reports whether text, a key or a line of the file, is about a
-// password or the like.
+// password or the like. The URL of a webhook often is all that its service asks
+// for.
 func isSecret(text string) bool {
 	text = strings.ToLower(text)
-	return slices.ContainsFunc([]string{"passw", "secret", "token"}, func(w string) bool { return strings.Contains(text, w) })
+	words := []string{"passw", "secret", "token", "webhook"}
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 }
 
 // clip keeps a message to one line.

@@ -30,7 +30,11 @@ func showTable(b *strings.Builder, v reflect.Value, path, head string) {
 		f, at := v.Field(i), join(path, name)
 		switch f.Interface().(type) {
 		case string, []string, bool, int, encoding.TextMarshaler:
-			if shown(f, at) {
+			switch {
+			case !shown(f, at):
+			case secretKey(at) && !f.IsZero():
+				fmt.Fprintf(&values, "%s = %s\n", name, quote(hidden))
+			default:
 				fmt.Fprintf(&values, "%s = %s\n", name, literal(f))
 			}
 		case map[string]string:
