@@ -228,10 +228,10 @@ func (r *Resource) updateConnection(u *updater, e Event) {
 	if c == nil {
 		c = &Connection{PeerNodeID: e.ID.PeerNodeID, PeerDevices: map[int]*PeerDevice{}}
 		r.Connections[c.PeerNodeID] = c
-		c.name(e)
+		c.name(r, e)
 		u.created(ObjectConnection, c.id(r))
 	}
-	c.name(e)
+	c.name(r, e)
 	switch e.Object {
 	case ObjectConnection:
 		c.update(u, r, e)
@@ -242,9 +242,12 @@ func (r *Resource) updateConnection(u *updater, e Event) {
 	}
 }
 
-func (c *Connection) name(e Event) {
-	if e.ID.ConnName != "" && e.ID.ConnName != c.Name {
+func (c *Connection) name(r *Resource, e Event) {
+	switch {
+	case e.ID.ConnName != "" && e.ID.ConnName != c.Name:
 		c.Name = strings.Clone(e.ID.ConnName)
+	case c.Name == "":
+		c.Name = missingName(r)
 	}
 }
 
@@ -352,7 +355,7 @@ type updater struct {
 
 func (u *updater) add(c Change) {
 	if u.changes == nil {
-		u.changes = make([]Change, 0, 4)
+		u.changes = make([]Change, 0, 2) // most lines change one or two keys
 	}
 	u.changes = append(u.changes, c)
 }

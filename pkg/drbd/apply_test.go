@@ -1,6 +1,8 @@
 package drbd_test
 
 import (
+	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -14,7 +16,7 @@ import (
 func apply(t *testing.T, st *drbd.State, lines string) []string {
 	t.Helper()
 	var changes []string
-	for ev, err := range events2.Read(strings.NewReader(lines)) {
+	for ev, err := range events2.Read(strings.NewReader(lines + "\n")) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,6 +127,11 @@ var applyTests = []struct {
 		[]string{"set connection res0 peer connection:StandAlone->Connecting"},
 	},
 	{
+		"8.4 leaves out the name of a connection without addresses", "exists resource name:res0 role:Secondary suspended:no\n",
+		"exists connection name:res0 peer-node-id:0 connection:StandAlone role:Unknown",
+		[]string{"created connection res0 peer", "set connection res0 peer connection:->StandAlone", "set connection res0 peer role:->Unknown"},
+	},
+	{
 		"down on 8.4 leaves nothing", healthy84 + "destroy peer-device name:res0 peer-node-id:0 volume:0\ndestroy connection name:res0 peer-node-id:0\n",
 		"destroy device name:res0 volume:0 minor:0\ndestroy resource name:res0",
 		[]string{"destroyed device res0/0", "destroyed resource res0"},
@@ -228,5 +235,35 @@ func TestRoleTargets(t *testing.T) {
 	old := replay(t, healthy84+"exists device name:res0 volume:2 minor:12 disk:UpToDate\nexists device name:res0 volume:1 minor:11 disk:UpToDate\n").Resources["res0"]
 	if diff := cmp.Diff([]string{"0", "11", "12"}, old.RoleTargets()); diff != "" || !old.Kernel84 {
 		t.Errorf("DRBD 8.4 (-want +got):\n%s", diff)
+	}
+}
+
+// Ensure that a dump comes to the same state in whatever order its lines are,
+// and that the same dump again changes nothing.
+func TestOrderDoesNotMatter(t *testing.T) {
+	for _, file := range []string{"testdata/drbd-9.1.23/node1/events2-full.log", "testdata/drbd-8.4.11/resync-target.dump"} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dump, _, _ := strings.Cut(string(data), "exists -")
+		lines := strings.Split(strings.TrimRight(dump[:strings.LastIndex(dump, "\n")], "\n"), "\n")
+		want := drbd.NewState()
+		apply(t, want, strings.Join(lines, "\n"))
+		if len(want.Resources) != 1 || len(want.Resources["res0"].Devices) != 1 {
+			t.Fatalf("%s: %d lines make %d resources", file, len(lines), len(want.Resources))
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 100 {
+			random.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
+			got := drbd.NewState()
+			apply(t, got, strings.Join(lines, "\n"))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("%s, lines in the order\n%s\n(-want +got):\n%s", file, strings.Join(lines, "\n"), diff)
+			}
+			if changes := apply(t, got, strings.Join(lines, "\n")); len(changes) != 0 {
+				t.Errorf("%s again: %q", file, changes)
+			}
+		}
 	}
 }

@@ -9,6 +9,16 @@ import "strconv"
 // name84 is what the tools print as the connection's name on an 8.4 kernel.
 const name84 = "peer"
 
+// missingName is the name of a connection of r whose line has none: an 8.4
+// kernel leaves it out where the connection has no addresses, as one that is
+// StandAlone when a dump begins.
+func missingName(r *Resource) string {
+	if r.Kernel84 {
+		return name84
+	}
+	return ""
+}
+
 // Is84 reports whether the kernel module is DRBD 8.4. It has no peer node ids,
 // no quorum, no promotion score, and its drbdsetup takes a minor where that of
 // DRBD 9 takes a resource.

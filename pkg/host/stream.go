@@ -26,6 +26,34 @@ var errReadDone = errors.New("reader is done")
 //
 // Environment, locale and working directory are those of [Host.Run].
 func (h *Host) Stream(ctx context.Context, c Cmd, read func(stdout io.Reader) error) error {
+	return h.stream(ctx, c, func(cmd *exec.Cmd) (func(io.Reader) error, error) {
+		if c.Stdin != nil {
+			cmd.Stdin = bytes.NewReader(c.Stdin)
+		}
+		return read, nil
+	})
+}
+
+// StreamInput is [Host.Stream] for a program that is talked to while it runs:
+// stdin is a pipe to its standard input, which stays open until the program has
+// ended. Any goroutine may write to it; a write waits only while the program
+// leaves 64 KiB unread, and fails once the program has ended. The Stdin of c
+// has to be nil.
+func (h *Host) StreamInput(ctx context.Context, c Cmd, talk func(stdin io.Writer, stdout io.Reader) error) error {
+	return h.stream(ctx, c, func(cmd *exec.Cmd) (func(io.Reader) error, error) {
+		if c.Stdin != nil {
+			return nil, errors.New("standard input is given twice")
+		}
+		stdin, err := cmd.StdinPipe() // closed by Wait
+		if err != nil {
+			return nil, err
+		}
+		return func(stdout io.Reader) error { return talk(stdin, stdout) }, nil
+	})
+}
+
+// stream runs c; input says what its standard input is, and who reads its output.
+func (h *Host) stream(ctx context.Context, c Cmd, input func(*exec.Cmd) (func(io.Reader) error, error)) error {
 	path, err := h.LookPath(c.Name)
 	if err != nil {
 		return err
@@ -38,14 +66,15 @@ func (h *Host) Stream(ctx context.Context, c Cmd, read func(stdout io.Reader) er
 	out, in := io.Pipe()
 	stderr := &tail{limit: stderrLimit}
 	cmd.Stdout, cmd.Stderr = in, stderr
-	if c.Stdin != nil {
-		cmd.Stdin = bytes.NewReader(c.Stdin)
-	}
 	cmd.Dir = "/"
 	cmd.Env = append([]string{"PATH=" + h.path, "LC_ALL=C", "HOME=/root"}, c.Env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = killDelay
-	if err := cmd.Start(); err != nil {
+	read, err := input(cmd)
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
 		return fmt.Errorf("run %s: %w", strings.Join(cmd.Args, " "), err)
 	}
 	ended := make(chan error, 1) // the goroutine below sends once

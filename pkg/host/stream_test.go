@@ -132,3 +132,70 @@ func TestStreamKeepsEndOfStderr(t *testing.T) {
 		t.Errorf("error = %v, want an ExitError with the last lines", err)
 	}
 }
+
+// Ensure that a program can be talked to while it runs, and that writing to one
+// that has ended fails.
+func TestStreamInput(t *testing.T) {
+	const script = `echo ready
+while read -r line; do
+	case $line in end) exit 3;; *) echo "got $line";; esac
+done`
+	for _, tt := range []struct {
+		name  string
+		lines []string
+		code  int
+	}{
+		{"talk is done", []string{"n", "n"}, 0},
+		{"program ends", []string{"n", "end"}, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := scripted(t, "drbdsetup", script)
+			err := h.StreamInput(t.Context(), host.Cmd{Op: "drbd.events2", Name: "drbdsetup"}, func(stdin io.Writer, stdout io.Reader) error {
+				sc := bufio.NewScanner(stdout)
+				want := "ready"
+				for _, line := range append(tt.lines, "") {
+					if !sc.Scan() || sc.Text() != want {
+						t.Errorf("read %q, want %q", sc.Text(), want)
+					}
+					if line == "" || line == "end" {
+						break
+					}
+					if _, err := io.WriteString(stdin, line+"\n"); err != nil {
+						t.Error(err)
+					}
+					want = "got " + line
+				}
+				if tt.code == 0 {
+					return nil
+				}
+				_, _ = io.WriteString(stdin, "end\n")
+				for sc.Scan() {
+				}
+				// The pipe is closed by the end of the program, or has no reader any more.
+				if _, err := io.WriteString(stdin, "n\n"); err == nil {
+					t.Error("a program that has ended can be written to")
+				}
+				return sc.Err()
+			})
+			var ee *host.ExitError
+			if tt.code == 0 && err != nil {
+				t.Errorf("error = %v, want none", err)
+			}
+			if tt.code != 0 && (!errors.As(err, &ee) || ee.Code != tt.code) {
+				t.Errorf("error = %v, want an ExitError with code %d", err, tt.code)
+			}
+		})
+	}
+}
+
+// Ensure that standard input cannot be given twice, and that nothing runs then.
+func TestStreamInputTwice(t *testing.T) {
+	h := scripted(t, "drbdsetup", "echo ready")
+	err := h.StreamInput(t.Context(), host.Cmd{Name: "drbdsetup", Stdin: []byte("x")}, func(io.Writer, io.Reader) error {
+		t.Error("talk was called")
+		return nil
+	})
+	if err == nil {
+		t.Error("no error")
+	}
+}

@@ -23,8 +23,8 @@
 //	object = "resource" | "connection" | "device" | "peer-device" | "path" | "helper" | "-"
 //
 // A value never holds white space and may hold colons. Unknown verbs, objects,
-// keys and words are kept as they are. The output of --diff is not understood:
-// it leaves out keys and has two values for one key.
+// keys and words are kept as they are. The output of --diff is refused as
+// [ErrSyntax]: it leaves out keys and has two values for one key, "OLD->NEW".
 //
 // The caller owns the child process, and with it the pipe, its end and the
 // restart; see the hazards of "events2 --poll" in drbdsetup(8) before giving

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spacei/drbdnfs/pkg/drbd"
 )
@@ -13,6 +12,10 @@ import (
 // ErrSyntax reports a line that is not one of events2: no verb, no object, a
 // number that is none, or an object without the resource it belongs to.
 var ErrSyntax = errors.New("not a line of events2")
+
+// ErrCutOff is the [ErrSyntax] of a last line without its newline: whoever
+// printed it was ended in the middle.
+var ErrCutOff = fmt.Errorf("%w, cut off", ErrSyntax)
 
 // Parse reads one line, with or without its newline. The strings of the event
 // are parts of line. Errors are [ErrSyntax].
@@ -29,40 +32,38 @@ const slabSize = 256
 type parser struct {
 	slab  []drbd.Field
 	slabs bool
+	clock clock
 }
 
-// fields returns an empty slice with room for n fields that nobody else uses.
-func (p *parser) fields(n int) []drbd.Field {
-	if n == 0 {
-		return nil
-	}
+// fields returns an empty slice that nobody else uses, for the fields of rest.
+func (p *parser) fields(rest string) []drbd.Field {
 	if !p.slabs {
-		return make([]drbd.Field, 0, n)
+		return make([]drbd.Field, 0, strings.Count(rest, ":"))
 	}
-	if len(p.slab) < n {
-		p.slab = make([]drbd.Field, max(n, slabSize))
-	}
-	return p.slab[:0:n]
+	return p.slab[:0]
 }
 
 // keep gives back what f, taken from fields, did not use.
 func (p *parser) keep(f []drbd.Field) []drbd.Field {
-	if len(f) == 0 {
+	switch {
+	case len(f) == 0:
 		return nil
-	}
-	if p.slabs {
+	case !p.slabs:
+	case len(f) <= len(p.slab):
 		p.slab = p.slab[len(f):]
+	default: // append has moved f: the slab was too short for this line
+		p.slab = make([]drbd.Field, slabSize)
 	}
 	return f[:len(f):len(f)]
 }
 
 func (p *parser) parse(line string) (drbd.Event, error) {
-	rest := strings.TrimRight(line, " \r\n")
 	ev := drbd.Event{ID: drbd.NoID()}
+	rest := trim(line)
 	if startsWithDigit(rest) {
 		word, after, _ := strings.Cut(rest, " ")
-		t, err := time.Parse(time.RFC3339Nano, word)
-		if err != nil {
+		t, ok := p.clock.parse(word)
+		if !ok {
 			return drbd.Event{}, syntax("timestamp", line)
 		}
 		ev.Time, rest = t, after
@@ -74,15 +75,15 @@ func (p *parser) parse(line string) (drbd.Event, error) {
 	}
 	ev.Verb, ev.Object = verbOf(verb), objectOf(object)
 	if ev.Verb == drbd.VerbSkipped {
-		n, err := strconv.ParseUint(rest, 10, 31)
-		if err != nil || object != "skipped" {
+		n, ok := number(rest)
+		if !ok || object != "skipped" {
 			return drbd.Event{}, syntax("number of skipped lines", line)
 		}
-		ev.Object, ev.Skipped = drbd.ObjectNone, int(n)
+		ev.Object, ev.Skipped = drbd.ObjectNone, n
 		return ev, nil
 	}
-	if err := p.keys(&ev, rest, line); err != nil {
-		return drbd.Event{}, err
+	if bad := p.keys(&ev, rest); bad != "" {
+		return drbd.Event{}, syntax(bad, line)
 	}
 	if ev.ID.Resource == "" && ev.Object != drbd.ObjectNone {
 		return drbd.Event{}, syntax("resource name", line)
@@ -90,38 +91,53 @@ func (p *parser) parse(line string) (drbd.Event, error) {
 	return ev, nil
 }
 
+// trim cuts the newline and superfluous blanks off the end of s.
+func trim(s string) string {
+	n := len(s)
+	for n > 0 && (s[n-1] == ' ' || s[n-1] == '\r' || s[n-1] == '\n') {
+		n--
+	}
+	return s[:n]
+}
+
 // startsWithDigit tells a timestamp from a verb.
 func startsWithDigit(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
 
 // keys distributes the keys of a line over the identity and the fields of ev.
-func (p *parser) keys(ev *drbd.Event, rest, line string) error {
-	fields := p.fields(strings.Count(rest, " ") + 1)
+// It returns what is wrong with them, or nothing.
+func (p *parser) keys(ev *drbd.Event, rest string) (bad string) {
+	if diff(rest) {
+		return "output of --diff"
+	}
+	fields := p.fields(rest)
 	for rest != "" {
-		var word string
-		word, rest, _ = strings.Cut(rest, " ")
+		word := rest
+		if i := strings.IndexByte(rest, ' '); i >= 0 {
+			word, rest = rest[:i], rest[i+1:]
+		} else {
+			rest = ""
+		}
 		if word == "" {
 			continue
 		}
-		key, value, _ := strings.Cut(word, ":")
-		if identity(&ev.ID, key, value) {
-			continue
+		key, value := word, ""
+		if i := strings.IndexByte(word, ':'); i >= 0 {
+			key, value = word[:i], word[i+1:]
 		}
-		if n := number(&ev.ID, key); n != nil {
-			v, err := strconv.ParseUint(value, 10, 31)
-			if err != nil {
-				return syntax(key, line)
-			}
-			*n = int(v)
-			continue
+		switch known, ok := identity(&ev.ID, key, value); {
+		case !ok:
+			return key
+		case !known:
+			fields = append(fields, drbd.Field{Key: key, Value: value})
 		}
-		fields = append(fields, drbd.Field{Key: key, Value: value})
 	}
 	ev.Fields = p.keep(fields)
-	return nil
+	return ""
 }
 
-// identity stores value when key names a part of an object's identity.
-func identity(id *drbd.ID, key, value string) bool {
+// identity stores value when key names a part of an object's identity, and
+// reports whether it does. ok is false for a number that is none.
+func identity(id *drbd.ID, key, value string) (known, ok bool) {
 	switch key {
 	case "name":
 		id.Resource = value
@@ -131,23 +147,47 @@ func identity(id *drbd.ID, key, value string) bool {
 		id.Local = value
 	case "peer":
 		id.Peer = value
+	case "peer-node-id":
+		id.PeerNodeID, ok = number(value)
+		return true, ok
+	case "volume":
+		id.Volume, ok = number(value)
+		return true, ok
+	case "minor":
+		id.Minor, ok = number(value)
+		return true, ok
 	default:
-		return false
+		return false, true
 	}
-	return true
+	return true, true
 }
 
-// number returns where a number that is part of an object's identity goes.
-func number(id *drbd.ID, key string) *int {
-	switch key {
-	case "peer-node-id":
-		return &id.PeerNodeID
-	case "volume":
-		return &id.Volume
-	case "minor":
-		return &id.Minor
+// number reads a number below 2^31.
+func number(s string) (n int, ok bool) {
+	if len(s) == 1 && s[0] >= '0' && s[0] <= '9' { // nearly always
+		return int(s[0] - '0'), true
 	}
-	return nil
+	v, err := strconv.ParseUint(s, 10, 31)
+	return int(v), err == nil
+}
+
+// diff reports whether a value is that of --diff, "OLD->NEW". Names, of which
+// some may hold anything but blanks, are never printed that way.
+func diff(rest string) bool {
+	if !strings.Contains(rest, "->") {
+		return false
+	}
+	for word := range strings.SplitSeq(rest, " ") {
+		key, value, _ := strings.Cut(word, ":")
+		switch key {
+		case "name", "conn-name", "new_name", "backing_dev":
+		default:
+			if strings.Contains(value, "->") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // verbOf returns the constant for a known verb, so that an event of a known

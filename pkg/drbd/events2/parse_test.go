@@ -1,14 +1,12 @@
 package events2_test
 
 import (
-	"bufio"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,6 +97,54 @@ var parseTests = []struct {
 		"what nobody knows yet", "praise moon name:nfs phase:full sticky tide:a:b",
 		drbd.Event{Verb: "praise", Object: "moon", ID: id("nfs"), Fields: []drbd.Field{{Key: "phase", Value: "full"}, {Key: "sticky"}, {Key: "tide", Value: "a:b"}}},
 	},
+	{
+		"open, since 9.29", "exists device name:nfs volume:0 minor:0 backing_dev:/dev/vg/nfs disk:UpToDate client:no open:unknown quorum:yes",
+		drbd.Event{Verb: "exists", Object: "device", ID: id("nfs", volume(0), minor(0)), Fields: []drbd.Field{
+			{Key: "backing_dev", Value: "/dev/vg/nfs"}, {Key: "disk", Value: "UpToDate"}, {Key: "client", Value: "no"}, {Key: "open", Value: "unknown"}, {Key: "quorum", Value: "yes"},
+		}},
+	},
+	{
+		"a key that only status prints yet", "change connection name:nfs peer-node-id:1 conn-name:nfs2 tls:yes",
+		drbd.Event{Verb: "change", Object: "connection", ID: id("nfs", conn(1, "nfs2")), Fields: []drbd.Field{{Key: "tls", Value: "yes"}}},
+	},
+	{
+		"progress without statistics", "change peer-device name:nfs peer-node-id:1 conn-name:nfs2 volume:0 done:3.92",
+		drbd.Event{Verb: "change", Object: "peer-device", ID: id("nfs", conn(1, "nfs2"), volume(0)), Fields: []drbd.Field{{Key: "done", Value: "3.92"}}},
+	},
+	{
+		"statistics of statistics", "change peer-device name:nfs peer-node-id:1 conn-name:nfs2 volume:0 rs-total:1 rs-dt0-ms:2 ov-skipped:3 dbdt1:1.5 eta:nan",
+		drbd.Event{Verb: "change", Object: "peer-device", ID: id("nfs", conn(1, "nfs2"), volume(0)), Fields: []drbd.Field{
+			{Key: "rs-total", Value: "1"}, {Key: "rs-dt0-ms", Value: "2"}, {Key: "ov-skipped", Value: "3"}, {Key: "dbdt1", Value: "1.5"}, {Key: "eta", Value: "nan"},
+		}},
+	},
+	{
+		"lists of reasons", "change resource name:nfs suspended:user,no-data,fencing,quorum resync-suspended:user,peer,dependency blocked:upper,lower",
+		drbd.Event{Verb: "change", Object: "resource", ID: id("nfs"), Fields: []drbd.Field{
+			{Key: "suspended", Value: "user,no-data,fencing,quorum"}, {Key: "resync-suspended", Value: "user,peer,dependency"}, {Key: "blocked", Value: "upper,lower"},
+		}},
+	},
+	{
+		"helper of a path", "call helper name:nfs peer-node-id:1 conn-name:nfs2 local:ipv4:1.2.3.4:7789 peer:ipv4:5.6.7.8:7790 helper:fence-peer",
+		drbd.Event{
+			Verb: "call", Object: "helper", ID: id("nfs", conn(1, "nfs2"), func(v *drbd.ID) { v.Local, v.Peer = "ipv4:1.2.3.4:7789", "ipv4:5.6.7.8:7790" }),
+			Fields: []drbd.Field{{Key: "helper", Value: "fence-peer"}},
+		},
+	},
+	{
+		"names that look like --diff", "change device name:a->b volume:0 minor:0 backing_dev:/dev/mapper/x->y",
+		drbd.Event{Verb: "change", Object: "device", ID: id("a->b", volume(0), minor(0)), Fields: []drbd.Field{{Key: "backing_dev", Value: "/dev/mapper/x->y"}}},
+	},
+	{"renamed to what looks like --diff", "rename resource name:a new_name:a->b", drbd.Event{Verb: "rename", Object: "resource", ID: id("a"), Fields: []drbd.Field{{Key: "new_name", Value: "a->b"}}}},
+	{
+		"end of the dump with a time", "2026-11-23T05:21:47.395615-03:30 exists -",
+		drbd.Event{Time: time.Date(2026, 11, 23, 8, 51, 47, 395615000, time.UTC), Verb: "exists", Object: "-", ID: drbd.NoID()},
+	},
+	{
+		"lines lost with a time", "2026-02-28T23:59:59.000001+14:00 - skipped 1",
+		drbd.Event{Time: time.Date(2026, 2, 28, 9, 59, 59, 1000, time.UTC), Verb: "-", Object: "-", ID: drbd.NoID(), Skipped: 1},
+	},
+	{"a time of another make", "2026-11-23T05:21:47Z exists -", drbd.Event{Time: time.Date(2026, 11, 23, 5, 21, 47, 0, time.UTC), Verb: "exists", Object: "-", ID: drbd.NoID()}},
+	{"many keys", "change resource name:nfs" + strings.Repeat(" k:v", 300), drbd.Event{Verb: "change", Object: "resource", ID: id("nfs"), Fields: slices.Repeat([]drbd.Field{{Key: "k", Value: "v"}}, 300)}},
 	{"newline and superfluous blanks", "destroy  device name:nfs  volume:0 \r\n", drbd.Event{}},
 }
 
@@ -122,6 +168,17 @@ func TestParse(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("event (-want +got):\n%s", diff)
 			}
+			for stream, err := range events2.Read(strings.NewReader("exists -\n" + tt.line + "\n")) {
+				if err != nil {
+					t.Error(err)
+				}
+				if stream.Time.Equal(tt.want.Time) {
+					stream.Time = tt.want.Time
+				}
+				if diff := cmp.Diff(tt.want, stream); diff != "" && !stream.DumpEnd() {
+					t.Errorf("event of a stream (-want +got):\n%s", diff)
+				}
+			}
 		})
 	}
 }
@@ -143,6 +200,15 @@ func TestParseRefuses(t *testing.T) {
 		"a count that is none":  "- skipped many",
 		"no count":              "- skipped",
 		"another dash":          "- lost 3",
+		"a time without zone":   "2026-11-23T05:21:47.395615 change resource name:nfs role:Primary",
+		"a time that is none":   "2026-13-23T05:21:47.395615+00:00 change resource name:nfs role:Primary",
+		"no microseconds":       "2026-11-23T05:21:47.39561x+00:00 change resource name:nfs role:Primary",
+		"a zone that is none":   "2026-11-23T05:21:47.395615+0x:00 change resource name:nfs role:Primary",
+		"a zone too far":        "2026-11-23T05:21:47.395615+24:00 change resource name:nfs role:Primary",
+		"a zone without sign":   "2026-11-23T05:21:47.395615 00:00 change resource name:nfs role:Primary",
+		"a zone without colon":  "2026-11-23T05:21:47.395615+00000 change resource name:nfs role:Primary",
+		"--diff":                "change connection name:nfs peer-node-id:1 conn-name:nfs2 connection:Connected->Unconnected role:Secondary->Unknown",
+		"--diff of a new one":   "exists resource name:nfs role:UNKNOWN->Secondary suspended:UNKNOWN->no may_promote:UNKNOWN->no promotion_score:0->10102",
 		"prose":                 "drbdsetup: Error opening netlink socket",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -275,115 +341,4 @@ func repeatsKey(ev drbd.Event) bool {
 		seen[f.Key] = true
 	}
 	return false
-}
-
-func TestRead(t *testing.T) {
-	in := "exists resource name:a role:Primary\n\nnot a line\nexists -\n"
-	var got []string
-	var bad int
-	for ev, err := range events2.Read(strings.NewReader(in)) {
-		if errors.Is(err, events2.ErrSyntax) {
-			bad++
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, ev.String())
-	}
-	want := []string{"exists resource name:a role:Primary", "exists -"}
-	if diff := cmp.Diff(want, got); diff != "" || bad != 1 {
-		t.Errorf("%d bad lines, events (-want +got):\n%s", bad, diff)
-	}
-}
-
-func TestReadEnds(t *testing.T) {
-	broken := errors.New("pipe burst")
-	in := io.MultiReader(strings.NewReader("exists -\nexists -\n"), iotest.ErrReader(broken))
-	var seen int
-	var last error
-	for _, err := range events2.Read(in) {
-		seen++
-		last = err
-	}
-	if seen != 3 || !errors.Is(last, broken) {
-		t.Errorf("%d steps, the last with %v; want 3 and the reader's error", seen, last)
-	}
-
-	t.Run("WhenTheCallerStops", func(t *testing.T) {
-		n := 0
-		for range events2.Read(strings.NewReader("exists -\nexists -\n")) {
-			n++
-			break
-		}
-		if n != 1 {
-			t.Errorf("%d events after break", n)
-		}
-	})
-	t.Run("AtALineWithoutEnd", func(t *testing.T) {
-		var last error
-		for _, err := range events2.Read(strings.NewReader(strings.Repeat("x", 2<<20))) {
-			last = err
-		}
-		if !errors.Is(last, bufio.ErrTooLong) {
-			t.Errorf("got %v, want ErrTooLong", last)
-		}
-	})
-}
-
-// Ensure that the events of a stream do not share memory that the next line
-// overwrites.
-func TestReadEventsStay(t *testing.T) {
-	lines := recordings(t)
-	var kept []drbd.Event
-	for ev, err := range events2.Read(strings.NewReader(strings.Join(lines, "\n"))) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		ev.Fields = append(ev.Fields, drbd.Field{Key: "mine"}) // must not reach the next event
-		ev.Fields = ev.Fields[:len(ev.Fields)-1]
-		kept = append(kept, ev)
-	}
-	for i, ev := range kept {
-		want, err := events2.Parse(lines[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ev.String() != want.String() {
-			t.Fatalf("line %d became %s, want %s", i, ev, want)
-		}
-	}
-}
-
-func TestReadDump(t *testing.T) {
-	const dump = "exists resource name:a role:Secondary suspended:no\nexists device name:a volume:0 minor:1 disk:UpToDate\n"
-	tests := []struct {
-		name, in           string
-		resources          int
-		complete, wantFail bool
-	}{
-		{"with its end", dump + "exists -\n", 1, true, false},
-		{"what follows is not read", dump + "exists -\ndestroy resource name:a\nprose\n", 1, true, false},
-		{"that just ends", dump, 1, false, false},
-		{"of nothing", "exists -\n", 0, true, false},
-		{"of nothing at all", "", 0, false, false},
-		{"with prose in it", dump + "Segmentation fault\n", 0, false, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			st, err := events2.ReadDump(strings.NewReader(tt.in))
-			if tt.wantFail {
-				if !errors.Is(err, events2.ErrSyntax) {
-					t.Errorf("got %v, %v; want ErrSyntax", st, err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(st.Resources) != tt.resources || st.Complete != tt.complete {
-				t.Errorf("%d resources, complete %v; want %d, %v", len(st.Resources), st.Complete, tt.resources, tt.complete)
-			}
-		})
-	}
 }

@@ -68,6 +68,8 @@ type Host struct {
 	hooks  map[string][]func()
 	tools  map[string]func(c host.Cmd) (string, error)
 
+	running map[string]Program // programs of Stream and StreamInput
+
 	mounts  []*mounted
 	lastID  int
 	procs   map[int]*Process
@@ -77,6 +79,7 @@ type Host struct {
 	locks   map[string]chan struct{} // closed when the lock is released
 	taken   []string                 // locks of the running action
 	resumed chan struct{}            // closed when suspended I/O goes on
+	kmsg    *kmsg                    // the kernel's log since boot
 
 	violations []string
 	known      []string // rules that are broken already
@@ -104,6 +107,7 @@ func New(t testing.TB) *Host {
 		Parent:     "100@1000",
 		hooks:      map[string][]func(){},
 		tools:      map[string]func(c host.Cmd) (string, error){},
+		running:    map[string]Program{},
 		waits:      map[string]bool{},
 		procs:      map[int]*Process{},
 		lastPID:    1000,
@@ -121,6 +125,7 @@ func New(t testing.TB) *Host {
 	h.lastID = 1
 	h.procs[1] = &Process{PID: 1, Command: "systemd"}
 	h.files()
+	h.bootKmsg()
 	h.network()
 	h.startService("rpcbind.service", "rpcbind")
 	t.Cleanup(func() {
@@ -189,6 +194,7 @@ func (h *Host) Reboot() {
 	l, err := h.find("/run", true)
 	h.setup(err)
 	clear(l.node.entries)
+	h.bootKmsg()
 	h.startService("rpcbind.service", "rpcbind")
 }
 
