@@ -94,6 +94,11 @@ var notTheAgents = map[string]string{
 	"drbd.dump-md":        "setup",
 	"drbd.get-gi":         "setup",
 	"drbd.primary-force":  "setup",
+
+	"splitbrain.connect":         "the daemon",
+	"splitbrain.connect-discard": "the daemon",
+	"splitbrain.disconnect":      "the daemon",
+	"splitbrain.get-gi":          "the daemon",
 }
 
 // checkCovered compares the operations in the source with those that ran.

@@ -67,7 +67,7 @@ func (r *Resource) volumeScore(d *Device) (score int, reason string) {
 		}
 		return ScoreBest, "good data"
 	}
-	if peer := r.goodPeer(d.Volume); peer != "" {
+	if peer := r.GoodPeer(d.Volume); peer != "" {
 		return ScoreRemoteOnly, fmt.Sprintf("%s%s, good data only on %s", d.where(r), d.Disk, peer)
 	}
 	if d.Disk == DiskConsistent {
@@ -92,8 +92,8 @@ func (r *Resource) unknownPeer(volume int) string {
 	return ""
 }
 
-// goodPeer names a peer that serves UpToDate data of volume, or nobody.
-func (r *Resource) goodPeer(volume int) string {
+// GoodPeer names a peer that serves UpToDate data of volume now, or nobody.
+func (r *Resource) GoodPeer(volume int) string {
 	for _, c := range r.SortedConnections() {
 		if p := c.PeerDevices[volume]; p != nil && p.Live() && p.PeerDisk == DiskUpToDate {
 			return c.label()

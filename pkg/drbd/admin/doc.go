@@ -13,5 +13,6 @@
 // must not do. So every verb but Up looks at /proc/drbd first.
 //
 // It is used by the OCF agent, by the health daemon and by setup. What it does
-// not do: write DRBD's configuration, or resolve a split brain.
+// not do: write DRBD's configuration, or decide whether data diverged and whose
+// is to go: [Admin.ConnectDiscard] throws data away and asks nobody.
 package admin

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spacei/drbdnfs/pkg/drbd"
 	"github.com/spacei/drbdnfs/pkg/host"
 )
 
@@ -27,16 +28,47 @@ func (a *Admin) BackingDevice(ctx context.Context, res string) (string, error) {
 	if err := checkName(res); err != nil {
 		return "", err
 	}
-	out, err := a.drbdadm(ctx, "drbd.backing-device", "sh-ll-dev", res)
+	return a.backingDevice(ctx, res)
+}
+
+// BackingDevices returns the block device below each volume of r, as returned by
+// [Admin.Status], by volume: from the kernel where its tools print it (since
+// drbd-utils 9.17 for DRBD 9), otherwise from the configuration. A volume
+// without one is [ErrDetached].
+func (a *Admin) BackingDevices(ctx context.Context, r *drbd.Resource) (map[int]string, error) {
+	if err := checkName(r.Name); err != nil {
+		return nil, err
+	}
+	out := map[int]string{}
+	for _, d := range r.SortedDevices() {
+		dev := d.BackingDev
+		if !strings.HasPrefix(dev, "/dev/") {
+			var err error
+			if dev, err = a.backingDevice(ctx, r.Name+"/"+strconv.Itoa(d.Volume)); err != nil {
+				return nil, err
+			}
+		}
+		if dev == "" {
+			return nil, fmt.Errorf("volume %d of %s: %w", d.Volume, r.Name, ErrDetached)
+		}
+		out[d.Volume] = dev
+	}
+	return out, someVolumes(len(out), r)
+}
+
+// backingDevice asks the configuration for what is below a resource's first
+// volume, or below RES/VOLUME.
+func (a *Admin) backingDevice(ctx context.Context, of string) (string, error) {
+	out, err := a.drbdadm(ctx, "drbd.backing-device", "sh-ll-dev", of)
 	if err != nil {
-		return "", fmt.Errorf("backing device of %s: %w", res, err)
+		return "", fmt.Errorf("backing device of %s: %w", of, err)
 	}
 	dev, _, _ := strings.Cut(strings.TrimSpace(string(out.Stdout)), "\n")
 	switch {
 	case dev == "" || dev == "none":
 		return "", nil
 	case !strings.HasPrefix(dev, "/dev/"):
-		return "", fmt.Errorf("backing device of %s: drbdadm sh-ll-dev printed %.60q", res, dev)
+		return "", fmt.Errorf("backing device of %s: drbdadm sh-ll-dev printed %.60q", of, dev)
 	}
 	return dev, nil
 }

@@ -82,6 +82,10 @@ func (o Option) LINSTOR() string {
 	return "DrbdOptions/" + group + "/" + o.Name
 }
 
+// SplitBrainHandler is what DRBD runs when it has found a split brain: the
+// package's handler, whose record drbdnfsd finds also when it did not run then.
+const SplitBrainHandler = "/usr/lib/drbdnfs/drbdnfs-handler split-brain"
+
 // Defaults returns what setup sets where the configuration file says nothing.
 // They are the tuning of the procedure that drbdnfs replaces, but for
 // c-plan-ahead: with 0 DRBD ignores c-max-rate and resynchronises at
@@ -104,5 +108,6 @@ func Defaults() map[string]string {
 		"after-sb-1pri":  "disconnect",
 		"after-sb-2pri":  "disconnect",
 		"rr-conflict":    "disconnect",
+		"split-brain":    SplitBrainHandler,
 	}
 }
