@@ -11,6 +11,7 @@ import (
 
 	"github.com/spacei/drbdnfs/pkg/config"
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/pacemaker"
 	"github.com/spacei/drbdnfs/pkg/setup/corosync"
 	"github.com/spacei/drbdnfs/pkg/setup/secret"
 )
@@ -40,7 +41,7 @@ type facts struct {
 	secretErr error
 	marked    bool              // hacluster has the secret's password
 	user      bool              // hacluster exists
-	members   members           // where corosync and Pacemaker run
+	members   pacemaker.Status  // where corosync and Pacemaker run
 	reachable bool              // the pcsd of a node that is not online answers
 	loaded    map[string]string // corosync's settings in memory; nil where they cannot be had
 }
@@ -84,7 +85,7 @@ func (s *Stage) lookRunning(ctx context.Context, f *facts) {
 	}
 	f.members = s.members(ctx)
 	for _, n := range s.c.Nodes {
-		if s.first() && f.pcs && !f.members.online[n.Name] && s.listens(ctx, n.Address) {
+		if s.first() && f.pcs && !f.members.Online(n.Name) && s.listens(ctx, n.Address) {
 			f.reachable = true
 		}
 	}

@@ -2,60 +2,23 @@ package cluster
 
 import (
 	"context"
-	"encoding/xml"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/pacemaker"
 	"github.com/spacei/drbdnfs/pkg/setup"
 )
 
-// members are Pacemaker's nodes as this node sees them.
-type members struct {
-	dc     string // "" while none is elected
-	online map[string]bool
-}
-
-// monTimeout bounds one crm_mon: it waits for a CIB that does not answer.
-const monTimeout = 15 * time.Second
-
 // members asks Pacemaker on this node. One that does not answer, because it has
 // just started or not yet, has no members.
-func (s *Stage) members(ctx context.Context) members {
-	ctx, cancel := context.WithTimeout(ctx, monTimeout)
-	defer cancel()
-	res, err := s.m.Run(ctx, host.Cmd{Op: "setup.cluster-members", Name: "crm_mon", Args: []string{"--one-shot", "--output-as=xml"}})
+func (s *Stage) members(ctx context.Context) pacemaker.Status {
+	st, err := pacemaker.Mon(ctx, s.m, "setup.cluster-members")
 	if err != nil {
-		return members{}
+		return pacemaker.Status{}
 	}
-	return parseMembers(res.Stdout)
-}
-
-func parseMembers(data []byte) members {
-	var doc struct {
-		DC struct {
-			Present bool   `xml:"present,attr"`
-			Name    string `xml:"name,attr"`
-		} `xml:"summary>current_dc"`
-		Nodes []struct {
-			Name    string `xml:"name,attr"`
-			Online  bool   `xml:"online,attr"`
-			Pending bool   `xml:"pending,attr"`
-		} `xml:"nodes>node"`
-	}
-	if xml.Unmarshal(data, &doc) != nil {
-		return members{}
-	}
-	m := members{online: map[string]bool{}}
-	if doc.DC.Present {
-		m.dc = doc.DC.Name
-	}
-	for _, n := range doc.Nodes {
-		m.online[n.Name] = n.Online && !n.Pending
-	}
-	return m
+	return st
 }
 
 // names are the nodes of the configuration.
@@ -69,18 +32,18 @@ func (s *Stage) names() []string {
 
 // missing says what is missing for all of names to work together, "" for
 // nothing.
-func (s *Stage) missing(m members, names []string) string {
+func (s *Stage) missing(m pacemaker.Status, names []string) string {
 	var out []string
 	for _, n := range names {
 		switch {
-		case m.online[n]:
+		case m.Online(n):
 		case n == s.self:
 			out = append(out, n+" is not online yet")
 		default:
 			out = append(out, n+": run drbdnfs setup apply there")
 		}
 	}
-	if len(out) == 0 && m.dc == "" {
+	if len(out) == 0 && m.DC == "" {
 		return "Pacemaker elects its coordinator"
 	}
 	return strings.Join(out, "; ")
@@ -144,12 +107,12 @@ func (s *Stage) memberItem(f *facts) setup.Item {
 		return it
 	}
 	it.Action, it.Do = setup.Keep, nil
-	it.Detail = "online, coordinator " + f.members.dc
+	it.Detail = "online, coordinator " + f.members.DC
 	if !s.first() {
 		return it
 	}
 	it.Object = "membership of " + strings.Join(s.names(), ", ")
-	if lost := slices.DeleteFunc(s.names(), func(n string) bool { return f.members.online[n] }); len(lost) > 0 {
+	if lost := slices.DeleteFunc(s.names(), f.members.Online); len(lost) > 0 {
 		it.Action, it.Detail = setup.Warn, "not online: "+strings.Join(lost, ", ")
 		it.Why = "nothing can fail over to a node that is not online; boot it, or run drbdnfs setup apply there"
 	}

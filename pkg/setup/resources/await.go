@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spacei/drbdnfs/pkg/pacemaker"
 	"github.com/spacei/drbdnfs/pkg/setup"
 )
 
@@ -30,23 +31,23 @@ func (s *Stage) await(ctx context.Context, p setup.Progress) error {
 	for {
 		st, err := s.status(ctx)
 		switch {
-		case err != nil && ctx.Err() == nil && !notRunning(err):
+		case err != nil && ctx.Err() == nil && !notRunning(err) && !errors.Is(err, pacemaker.ErrNoAnswer):
 			return err
-		case err == nil && st.settled(s.group()):
+		case err == nil && st.Settled(s.group()):
 			if settled {
 				return nil
 			}
 			settled, missing = true, "group "+s.group()+" is Promoted, and is watched for a moment"
 		case err == nil:
 			settled = false
-			if off := st.off(s.group()); off != "" {
+			if off := st.Off(s.group()); off != "" {
 				return fmt.Errorf("group %s: %s: %s", s.group(), off, s.switchOn())
 			}
 			missing = s.missing(st)
 			hopeless = s.hopeless(st, hopeless)
 			if !hopeless.IsZero() && time.Since(hopeless) >= giveUp {
 				return fmt.Errorf("the group %s has failed on every node: %s: remove the cause, then: pcs resource cleanup %s",
-					s.group(), reasons(st.failures(s.group())), s.group())
+					s.group(), reasons(st.Failures(s.group())), s.group())
 			}
 		}
 		p.Waiting(missing)
@@ -57,14 +58,14 @@ func (s *Stage) await(ctx context.Context, p setup.Progress) error {
 }
 
 // hopeless returns since when nothing is left to wait for, zero when there is.
-func (s *Stage) hopeless(st status, since time.Time) time.Time {
-	failures := st.failures(s.group())
+func (s *Stage) hopeless(st pacemaker.Status, since time.Time) time.Time {
+	failures := st.Failures(s.group())
 	for _, n := range s.c.Diskful() {
-		if !slices.ContainsFunc(failures, func(f failure) bool { return f.Node == n.Name }) {
+		if !slices.ContainsFunc(failures, func(f pacemaker.Failure) bool { return f.Node == n.Name }) {
 			return time.Time{}
 		}
 	}
-	if st.pending(s.group()) != "" || len(st.promoted(s.group())) > 0 {
+	if st.Pending(s.group()) != "" || len(st.Promoted(s.group())) > 0 {
 		return time.Time{}
 	}
 	if since.IsZero() {
@@ -74,51 +75,45 @@ func (s *Stage) hopeless(st status, since time.Time) time.Time {
 }
 
 // missing says what keeps the group from serving.
-func (s *Stage) missing(st status) string {
+func (s *Stage) missing(st pacemaker.Status) string {
 	var out []string
 	switch {
-	case !st.Summary.DC.Present:
+	case !st.HasDC:
 		out = append(out, "the cluster has no coordinator (DC) yet")
-	case st.Summary.DC.Quorum == "false":
+	case !st.Quorum:
 		out = append(out, "the cluster has no quorum")
 	}
 	for _, n := range s.c.Diskful() {
 		out = append(out, n.Name+": "+s.roleOn(st, n.Name))
 	}
-	if failures := st.failures(s.group()); len(failures) > 0 {
+	if failures := st.Failures(s.group()); len(failures) > 0 {
 		out = append(out, reasons(failures))
 	}
 	return "group " + s.group() + " is not Promoted yet: " + strings.Join(out, ", ")
 }
 
 // roleOn says what a node does with the group.
-func (s *Stage) roleOn(st status, node string) string {
-	for _, m := range st.Nodes {
-		switch {
-		case m.Name != node:
-			continue
-		case !m.Online:
-			return "offline"
-		case m.Pending:
-			return "joining"
-		case m.Standby:
-			return "standby"
-		}
-	}
-	if !slices.ContainsFunc(st.Nodes, func(m member) bool { return m.Name == node }) {
+func (s *Stage) roleOn(st pacemaker.Status, node string) string {
+	n, ok := st.Node(node)
+	switch {
+	case !ok:
 		return "not in the cluster"
+	case !n.Online:
+		return "offline"
+	case n.Pending:
+		return "joining"
+	case n.Standby:
+		return "standby"
 	}
-	for _, i := range st.instances(s.group()) {
-		for _, n := range i.Nodes {
-			if n.Name == node {
-				return strings.TrimSpace(i.Role + " " + i.Pending)
-			}
+	for _, i := range st.Instances(s.group()) {
+		if slices.Contains(i.Nodes, node) {
+			return strings.TrimSpace(i.Role + " " + i.Pending)
 		}
 	}
 	return "stopped"
 }
 
-func reasons(failures []failure) string {
+func reasons(failures []pacemaker.Failure) string {
 	out := make([]string, 0, len(failures))
 	for _, f := range failures {
 		out = append(out, f.String())
@@ -136,12 +131,12 @@ func (s *Stage) awaitStopped(ctx context.Context, p setup.Progress) error {
 		if err != nil {
 			return err
 		}
-		running := st.running(s.group())
+		running := st.Running(s.group())
 		if len(running) == 0 {
 			return nil
 		}
 		what := "group " + s.group() + " still runs on " + strings.Join(running, ", ")
-		if failures := st.failures(s.group()); len(failures) > 0 {
+		if failures := st.Failures(s.group()); len(failures) > 0 {
 			what += ": " + reasons(failures)
 		}
 		p.Waiting(what)
