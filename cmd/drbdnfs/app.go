@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -39,7 +40,7 @@ func usageError(format string, args ...any) error {
 
 // newApp is the command on one console.
 func newApp(c console) *cli.App {
-	return &cli.App{
+	app := &cli.App{
 		Name:      "drbdnfs",
 		Usage:     "a highly available NFS server on DRBD",
 		Version:   version.String(),
@@ -56,7 +57,7 @@ func newApp(c console) *cli.App {
 			&cli.BoolFlag{Name: flagDebug, Usage: "log each program that is run to standard error"},
 		},
 		Commands: []*cli.Command{
-			configCommand(c), setupCommand(c), cibCommand(c), linstorCommand(c),
+			configCommand(c), setupCommand(c), splitBrainCommand(c), cibCommand(c), linstorCommand(c),
 			{
 				Name:  "version",
 				Usage: "print the version",
@@ -73,6 +74,35 @@ func newApp(c console) *cli.App {
 			return cli.ShowAppHelp(cc)
 		},
 	}
+	alsoBehind(app.Commands)
+	return app
+}
+
+// alsoBehind lets the flags of all commands stand behind a command as well,
+// without a line of their own in its help.
+func alsoBehind(commands []*cli.Command) {
+	for _, cmd := range commands {
+		alsoBehind(cmd.Subcommands)
+		cmd.Flags = append(cmd.Flags,
+			&cli.StringFlag{Name: flagFile, Aliases: []string{"f"}, Hidden: true}, &cli.BoolFlag{Name: flagDebug, Hidden: true})
+	}
+}
+
+// configFile is the configuration file that the flags name, wherever they stand.
+func configFile(cc *cli.Context) string {
+	for _, c := range cc.Lineage() {
+		if c.Command != nil && slices.Contains(c.LocalFlagNames(), flagFile) {
+			return c.String(flagFile)
+		}
+	}
+	return config.DefaultFile
+}
+
+// debugging reports whether --debug stands anywhere.
+func debugging(cc *cli.Context) bool {
+	return slices.ContainsFunc(cc.Lineage(), func(c *cli.Context) bool {
+		return c.Command != nil && slices.Contains(c.LocalFlagNames(), flagDebug)
+	})
 }
 
 // group is a command that only has subcommands. A word that is none of them is
@@ -99,7 +129,7 @@ func noArguments(cc *cli.Context) error {
 
 // load reads and checks the configuration file that the flags name.
 func load(cc *cli.Context) (*config.Config, error) {
-	file := cc.String(flagFile)
+	file := configFile(cc)
 	data, err := os.ReadFile(file)
 	if os.IsNotExist(err) {
 		return nil, fmt.Errorf("%s is missing: make it with drbdnfs config example > %s, then edit it", file, file)
@@ -113,7 +143,7 @@ func load(cc *cli.Context) (*config.Config, error) {
 // newHost is this machine, with its log on standard error.
 func newHost(c console, cc *cli.Context) (*host.Host, *slog.Logger) {
 	level := slog.LevelWarn
-	if cc.Bool(flagDebug) {
+	if debugging(cc) {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))

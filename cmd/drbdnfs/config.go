@@ -31,7 +31,7 @@ func configCommand(c console) *cli.Command {
 				if _, err := load(cc); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(c.out, "%s is valid\n", cc.String(flagFile))
+				_, err := fmt.Fprintf(c.out, "%s is valid\n", configFile(cc))
 				return err
 			},
 		},

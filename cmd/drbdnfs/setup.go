@@ -116,7 +116,7 @@ func newJob(c console, cc *cli.Context) (*job, error) {
 		return nil, fmt.Errorf("ask for this node's name: %w", err)
 	}
 	if _, ok := cfg.Node(self); !ok {
-		return nil, fmt.Errorf("this machine is called %q, which %s does not have: node.name is what uname -n prints", self, cc.String(flagFile))
+		return nil, fmt.Errorf("this machine is called %q, which %s does not have: node.name is what uname -n prints", self, configFile(cc))
 	}
 	stages, err := pick(newStages(h, cfg, self, log), cc.StringSlice(flagStage))
 	return &job{host: h, cfg: cfg, self: self, stages: stages, show: newShown(c, cc, cfg)}, err
