@@ -14,6 +14,7 @@ import (
 	"github.com/spacei/drbdnfs/ocf/agent"
 	"github.com/spacei/drbdnfs/pkg/host"
 	"github.com/spacei/drbdnfs/pkg/journal"
+	"github.com/spacei/drbdnfs/pkg/notice"
 )
 
 func main() {
@@ -37,6 +38,7 @@ func run(ctx context.Context, args []string) ocf.Code {
 	a := agent.New(agent.Options{
 		System: host.New(log), Log: log, Level: level, Environ: os.Environ(),
 		Stdout: os.Stdout, Stderr: os.Stderr, Program: program,
+		Notify: func(n notice.Notice) error { return notice.Send(notice.Path, n) },
 	})
 	if len(args) == 0 {
 		fmt.Fprintln(os.Stderr, "usage: ocf-drbdnfs ACTION")

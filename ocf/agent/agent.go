@@ -13,6 +13,7 @@ import (
 	"github.com/spacei/drbdnfs/pkg/group"
 	"github.com/spacei/drbdnfs/pkg/host"
 	"github.com/spacei/drbdnfs/pkg/nfs"
+	"github.com/spacei/drbdnfs/pkg/notice"
 )
 
 // System is what the agent needs of the machine beyond what the group does.
@@ -34,6 +35,8 @@ type Options struct {
 	Stdout  io.Writer      // meta-data goes here and nothing else
 	Stderr  io.Writer      // exit reason and usage go here
 	Program string         // absolute path of this program, for what it starts in the background
+
+	Notify func(notice.Notice) error // is told of each action that has ended, and must not wait; nil tells nobody
 }
 
 // Agent runs one action.
@@ -45,6 +48,7 @@ type Agent struct {
 	stdout  io.Writer
 	stderr  io.Writer
 	program string
+	inform  func(notice.Notice) error
 }
 
 // New returns an agent for the environment of o. It looks at nothing yet.
@@ -57,7 +61,7 @@ func New(o Options) *Agent {
 	}
 	return &Agent{
 		sys: o.System, log: o.Log, level: o.Level, env: ocf.ParseEnv(o.Environ),
-		stdout: o.Stdout, stderr: o.Stderr, program: o.Program,
+		stdout: o.Stdout, stderr: o.Stderr, program: o.Program, inform: o.Notify,
 	}
 }
 
@@ -101,13 +105,14 @@ func (a *Agent) Run(ctx context.Context, name string) ocf.Code {
 	start := time.Now()
 	err := a.run(ctx, name, act)
 	code := ocf.CodeOf(err)
-	a.report(name, code, err, time.Since(start))
+	dur := time.Since(start)
+	a.report(name, code, err, dur)
+	a.tell(name, code, dur)
 	return code
 }
 
 func (a *Agent) run(ctx context.Context, name string, act action) error {
-	probe := (name == "monitor" || name == "status") && a.env.Probe()
-	if !act.free && !probe {
+	if !act.free && !a.probe(name) {
 		unlock, err := a.lock(ctx)
 		if err != nil {
 			return err

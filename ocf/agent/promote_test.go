@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spacei/drbdnfs/ocf"
+	"github.com/spacei/drbdnfs/pkg/splitbrain/marker"
 )
 
 // Ensure that a promotion that cannot succeed says why, changes nothing that it
@@ -24,6 +25,7 @@ func TestPromoteRefused(t *testing.T) {
 		{"DRBD is down", func(w *world) { w.takeDown() }, ocf.NotRunning, "DRBD resource res0 is not up", 0},
 		{"another NFS server", func(w *world) { w.SetForeignNFSD(8) }, ocf.ErrGeneric, "systemctl disable --now nfs-server", 0},
 		{"another file system", func(w *world) { w.SetMount("/dev/sdb1", volume) }, ocf.ErrGeneric, "umount the other file system", 0},
+		{"victim of a split brain", func(w *world) { w.SetFile(marker.Path("res0"), ""); w.DRBD.LosePeer() }, ocf.ErrGeneric, "split brain", 0},
 		{"no UpToDate data", func(w *world) { w.DRBD.Disk = "Outdated"; w.DRBD.LosePeer() }, ocf.ErrGeneric, "Need access to UpToDate data", 0},
 		{"peer is Primary", func(w *world) { w.DRBD.PeerRole = "Primary" }, ocf.ErrGeneric, "Multiple primaries not allowed", 20 * time.Second},
 		{"no quorum", func(w *world) { w.DRBD.Quorum = false }, ocf.ErrGeneric, "No quorum", 20 * time.Second},

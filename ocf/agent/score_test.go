@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spacei/drbdnfs/ocf"
+	"github.com/spacei/drbdnfs/pkg/splitbrain/marker"
 )
 
 // lastScore is the promotion score that the cluster has for this node, "" for
@@ -35,6 +36,8 @@ func TestScoreLadder(t *testing.T) {
 		{"suspended", func(w *world) { w.Suspend("no-data") }, ""},
 		{"another NFS server", func(w *world) { w.SetForeignNFSD(4) }, ""},
 		{"another file system", func(w *world) { w.SetMount("/dev/sdb1", volume) }, ""},
+		{"victim of a split brain", func(w *world) { w.SetFile(marker.Path("res0"), ""); w.DRBD.LosePeer() }, ""},
+		{"marker left behind, the peer serves good data", func(w *world) { w.SetFile(marker.Path("res0"), "") }, "10000"},
 		{"in transition", func(w *world) { w.DRBD.Disk = "Attaching" }, "10000"}, // as it was
 	}
 	for _, tt := range tests {
