@@ -10,12 +10,15 @@ VERSION := $(shell sed -n 's/^Version: *//p' drbdnfs.spec)
 COMMIT := $(shell git describe --always --dirty --exclude '*' 2>/dev/null || true)
 MODULE := github.com/spacei/drbdnfs
 LDFLAGS := -s -w -X $(MODULE)/pkg/version.number=$(VERSION) -X $(MODULE)/pkg/version.commit=$(COMMIT)
-BINARIES := ocf-drbdnfs drbdnfs drbdnfsd
+BINARIES := ocf-drbdnfs drbdnfs drbdnfsd drbdnfs-handler
 
 # One way of compiling for binaries, tests and lint tools, so that Go's build
 # cache holds everything once. The race detector alone needs cgo.
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
+
+# promtool, as scripts/install-deps has taken it out of its package.
+export PATH := $(CURDIR)/.cache/prometheus:$(PATH)
 
 STAGE := scripts/stage
 TOOLS := bin/tools
@@ -28,7 +31,7 @@ help: ## List the targets
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## Build the three binaries into bin/ (static, stripped)
+build: ## Build the binaries into bin/ (static, stripped)
 	@go build -buildvcs=false -ldflags "$(LDFLAGS)" -o bin/ $(BINARIES:%=./cmd/%)
 
 check: ## The quick loop: format, vet, lint, unit tests, tidy, meta-data, scripts (under 2 minutes)
@@ -69,7 +72,7 @@ clean: ## Remove what make built (the lab's images stay: scripts/lab down)
 	@rm -rf bin dist
 
 # The parts of check, each a target of its own; the longest first.
-CHECKS := check-test check-lint check-agent check-format check-tidy check-files
+CHECKS := check-test check-lint check-prometheus check-agent check-format check-tidy check-files
 .PHONY: tools $(CHECKS) check-rpm
 
 # Pinned by tools/go.mod, a module of its own: the project does not depend on
@@ -97,6 +100,9 @@ check-tidy:
 
 check-agent: build
 	@$(STAGE) "agent" scripts/check-agent bin/ocf-drbdnfs
+
+check-prometheus:
+	@$(STAGE) "alert rules and dashboard" scripts/check-prometheus
 
 check-files:
 	@$(STAGE) "shellcheck" shellcheck -x .ci/run $$(grep -lE '^#!/bin/(ba)?sh' scripts/*)
