@@ -11,13 +11,23 @@ import (
 // that the group does not move back by itself.
 const preference = "50"
 
-// location is a wanted constraint.
+// VictimAttribute is the node attribute with which drbdnfsd says that what a node
+// wrote in a split brain of a resource is to be discarded.
+func VictimAttribute(resource string) string { return "drbdnfs-victim-" + resource }
+
+// location is a wanted constraint: on where a resource is promoted, or that it
+// never runs on a node.
 type location struct {
-	id, rsc, node string
-	preferred     bool // the node is preferred, instead of forbidden
-	discover      bool // whether the node is still asked what runs there
-	key           string
+	id, rsc  string
+	node     string // where it never runs
+	promoted *rule  // instead of node
+	discover bool   // whether the node is still asked what runs there
+	key      string
+	detail   string
 }
+
+// rule gives a score for being promoted to the nodes with an attribute.
+type rule struct{ attribute, value, score string }
 
 // group constraints and those of the fence devices.
 func (e *editor) locations() error {
@@ -25,17 +35,26 @@ func (e *editor) locations() error {
 	g := e.c.Pacemaker.Group
 	for _, n := range e.c.Nodes {
 		if n.Diskless {
-			want = append(want, location{id: g + "-diskless-" + name(n.Name), rsc: id(e.clone), node: n.Name, key: "node"})
+			want = append(want, location{id: g + "-diskless-" + name(n.Name), rsc: id(e.clone), node: n.Name, key: "node", detail: never(id(e.clone), n.Name)})
 		}
 	}
 	if p := e.c.Pacemaker.Preferred; p != "" {
-		want = append(want, location{id: g + "-preferred", rsc: id(e.clone), node: p, preferred: true, key: "pacemaker.preferred"})
+		want = append(want, location{
+			id: g + "-preferred", rsc: id(e.clone), promoted: &rule{"#uname", p, preference}, key: "pacemaker.preferred",
+			detail: id(e.clone) + " is Promoted on " + p + " when all else is equal",
+		})
 	}
+	want = append(want, location{
+		id: g + "-no-victim", rsc: id(e.clone), promoted: &rule{VictimAttribute(e.c.Resource.Name), "1", "-INFINITY"}, key: "split_brain.policy",
+		detail: id(e.clone) + " is never Promoted where drbdnfsd discards data",
+	})
 	if e.stonith() {
 		for i, d := range e.c.Fencing.Devices {
 			if len(d.Targets) == 1 {
 				dev := e.devs[i]
-				want = append(want, location{id: dev + "-not-on-" + name(d.Targets[0]), rsc: dev, node: d.Targets[0], discover: true, key: "fencing.device"})
+				want = append(want, location{
+					id: dev + "-not-on-" + name(d.Targets[0]), rsc: dev, node: d.Targets[0], discover: true, key: "fencing.device", detail: never(dev, d.Targets[0]),
+				})
 			}
 		}
 	}
@@ -51,7 +70,7 @@ func (e *editor) locations() error {
 // ownLocation reports whether a constraint is one that locations makes.
 func (e *editor) ownLocation(el *etree.Element) bool {
 	g := e.c.Pacemaker.Group
-	return el.Tag == "rsc_location" && (strings.HasPrefix(id(el), g+"-diskless-") || id(el) == g+"-preferred" ||
+	return el.Tag == "rsc_location" && (strings.HasPrefix(id(el), g+"-diskless-") || id(el) == g+"-preferred" || id(el) == g+"-no-victim" ||
 		strings.HasPrefix(id(el), common) && strings.Contains(id(el), "-not-on-"))
 }
 
@@ -81,28 +100,23 @@ func (e *editor) locate(w location) error {
 		el.Attr = el.Attr[:0]
 		el.CreateAttr("id", w.id)
 		e.fill(el, w)
-		e.note(Change{Kind: Edit, Object: "location " + w.id, Detail: w.detail(), Key: w.key})
+		e.note(Change{Kind: Edit, Object: "location " + w.id, Detail: w.detail, Key: w.key})
 		return nil
 	}
 	if err := e.claim(w.id, "rename it"); err != nil {
 		return err
 	}
 	e.fill(appendNew(e.section("constraints"), "rsc_location", "id", w.id), w)
-	e.note(Change{Kind: Make, Object: "location " + w.id, Detail: w.detail(), Key: w.key})
+	e.note(Change{Kind: Make, Object: "location " + w.id, Detail: w.detail, Key: w.key})
 	return nil
 }
 
-func (w location) detail() string {
-	if w.preferred {
-		return w.rsc + " is Promoted on " + w.node + " when all else is equal"
-	}
-	return w.rsc + " never runs on " + w.node
-}
+func never(rsc, node string) string { return rsc + " never runs on " + node }
 
 // fill gives a constraint its content.
 func (e *editor) fill(el *etree.Element, w location) {
 	el.CreateAttr("rsc", w.rsc)
-	if !w.preferred {
+	if w.promoted == nil {
 		el.CreateAttr("node", w.node)
 		el.CreateAttr("score", "-INFINITY")
 		if !w.discover {
@@ -110,8 +124,8 @@ func (e *editor) fill(el *etree.Element, w location) {
 		}
 		return
 	}
-	rule := appendNew(el, "rule", "id", e.ruleID(el, w.id+"-rule"), "role", e.word("Promoted"), "score", preference)
-	appendNew(rule, "expression", "id", e.ruleID(el, w.id+"-expression"), "attribute", "#uname", "operation", "eq", "value", w.node)
+	rule := appendNew(el, "rule", "id", e.ruleID(el, w.id+"-rule"), "role", e.word("Promoted"), "score", w.promoted.score)
+	appendNew(rule, "expression", "id", e.ruleID(el, w.id+"-expression"), "attribute", w.promoted.attribute, "operation", "eq", "value", w.promoted.value)
 }
 
 // ruleID is want unless an element outside of el has it.
@@ -130,7 +144,7 @@ func (w location) matches(el *etree.Element) bool {
 	if el.Tag != "rsc_location" || el.SelectAttrValue("rsc", "") != w.rsc {
 		return false
 	}
-	if !w.preferred {
+	if w.promoted == nil {
 		discovery := el.SelectAttrValue("resource-discovery", "always")
 		return el.SelectAttrValue("node", "") == w.node && el.SelectAttrValue("score", "") == "-INFINITY" &&
 			(discovery == "never") != w.discover && len(el.ChildElements()) == 0
@@ -139,11 +153,11 @@ func (w location) matches(el *etree.Element) bool {
 	if len(rules) != 1 {
 		return false
 	}
-	rule := rules[0]
-	expressions := rule.ChildElements()
-	if modernRole(rule.SelectAttrValue("role", "")) != "Promoted" || rule.SelectAttrValue("score", "") != preference || len(expressions) != 1 {
+	expressions := rules[0].ChildElements()
+	if modernRole(rules[0].SelectAttrValue("role", "")) != "Promoted" || rules[0].SelectAttrValue("score", "") != w.promoted.score || len(expressions) != 1 {
 		return false
 	}
 	x := expressions[0]
-	return x.SelectAttrValue("attribute", "") == "#uname" && x.SelectAttrValue("operation", "") == "eq" && x.SelectAttrValue("value", "") == w.node
+	return x.SelectAttrValue("attribute", "") == w.promoted.attribute && x.SelectAttrValue("operation", "") == "eq" &&
+		x.SelectAttrValue("value", "") == w.promoted.value
 }

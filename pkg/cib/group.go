@@ -80,6 +80,31 @@ func AddedExports(current *etree.Document, c *config.Config) []string {
 	return added
 }
 
+// AddedVIPs are the indices of the service addresses of c that the group in
+// current does not have: all of them when there is no group yet.
+func AddedVIPs(current *etree.Document, c *config.Config) []int {
+	var have []string
+	if e, err := newEditor(current, c); err == nil && e.findGroup() == nil && e.primitive != nil {
+		text, _ := valueOf(e.primitive, "instance_attributes", "vips")
+		for _, v := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+			have = append(have, bare(v))
+		}
+	}
+	var added []int
+	for i, v := range c.VIPs {
+		if !slices.Contains(have, bare(v.Address)) {
+			added = append(added, i)
+		}
+	}
+	return added
+}
+
+// bare is an address without prefix length and interface.
+func bare(vip string) string {
+	address, _, _ := strings.Cut(vip, "/")
+	return address
+}
+
 // findGroup finds the group, or what is in its place.
 func (e *editor) findGroup() error {
 	for _, p := range e.conf.FindElements("resources//primitive") {

@@ -369,6 +369,24 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Ensure that service addresses are found that the group in the CIB does not
+// have yet.
+func TestAddedVIPs(t *testing.T) {
+	doc := load(t, "pcs-0.11.xml")
+	c := with(everything)
+	c.VIPs = []config.VIP{{Address: "192.168.2.63/24"}, {Address: "fd00::63/64", Interface: "ens4"}}
+	if diff := cmp.Diff([]int{1}, cib.AddedVIPs(doc, c)); diff != "" {
+		t.Errorf("added (-want +got):\n%s", diff)
+	}
+	out, _ := merge(t, doc, c)
+	if got := cib.AddedVIPs(out, c); len(got) > 0 {
+		t.Errorf("added after the merge: %v", got)
+	}
+	if diff := cmp.Diff([]int{0, 1}, cib.AddedVIPs(load(t, "foreign.xml"), c)); diff != "" {
+		t.Errorf("added without a group (-want +got):\n%s", diff)
+	}
+}
+
 // Ensure that directories are found that the group in the CIB does not export
 // yet, also those with spaces.
 func TestAddedExports(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spacei/drbdnfs/pkg/drbd/admin"
 	"github.com/spacei/drbdnfs/pkg/mount"
 	"github.com/spacei/drbdnfs/pkg/nfs"
+	"github.com/spacei/drbdnfs/pkg/splitbrain/marker"
 	"github.com/spacei/drbdnfs/pkg/vip"
 )
 
@@ -27,6 +28,7 @@ type Facts struct {
 	Addresses      []vip.State
 	ExportsMissing []nfs.Export // of the configured ones; only looked at while the volume is in use
 	ExportsUnknown string       // why the table of exports could not be read
+	Victim         bool         // drbdnfsd has agreed to discard what this node wrote in a split brain
 }
 
 // Inspect looks at every piece of the group on this node. It changes nothing,
@@ -50,7 +52,9 @@ func (g *Group) Inspect(ctx context.Context) (Facts, error) {
 	if a.err == nil {
 		g.seen = a.r
 	}
-	if err := errors.Join(err, a.err); err != nil {
+	var markErr error
+	f.Victim, markErr = g.victim(a.r)
+	if err := errors.Join(err, a.err, markErr); err != nil {
 		return f, err
 	}
 	if device := g.device(f.DRBD); device != "" {
@@ -62,6 +66,24 @@ func (g *Group) Inspect(ctx context.Context) (Facts, error) {
 		g.inspectExports(ctx, &f)
 	}
 	return f, nil
+}
+
+// victim reports whether what this node wrote is to be discarded. A marker that
+// was left behind means nothing once the node has good data of a peer at hand.
+func (g *Group) victim(r *drbd.Resource) (bool, error) {
+	there, err := marker.There(g.sys, g.cfg.Resource)
+	if err != nil || !there {
+		return false, err
+	}
+	if r == nil {
+		return true, nil
+	}
+	for _, d := range r.Devices {
+		if r.GoodPeer(d.Volume) == "" {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (g *Group) inspectKernel(ctx context.Context, f *Facts) error {
@@ -195,15 +217,7 @@ func brokenDRBD(r *drbd.Resource) []string {
 
 // goodData reports whether the volume can be read: here or through a peer.
 func goodData(r *drbd.Resource, d *drbd.Device) bool {
-	if d.Disk == drbd.DiskUpToDate {
-		return true
-	}
-	for _, c := range r.Connections {
-		if pd := c.PeerDevices[d.Volume]; pd != nil && pd.Live() && pd.PeerDisk == drbd.DiskUpToDate {
-			return true
-		}
-	}
-	return false
+	return d.Disk == drbd.DiskUpToDate || r.GoodPeer(d.Volume) != ""
 }
 
 // Eligible says why this node must not be promoted although its data is good,
@@ -214,6 +228,8 @@ func (f Facts) Eligible() string {
 		return "systemctl disable --now nfs-server: " + ErrForeignServer.Error()
 	case f.Mount == mount.Foreign:
 		return "umount the other file system on the directory"
+	case f.Victim:
+		return "journalctl -t drbdnfsd: split brain, what this node wrote is to be discarded"
 	}
 	return ""
 }
