@@ -39,8 +39,8 @@ var (
 	ErrLinkDown = errors.New("interface is switched off")
 )
 
-// network is the part of package host that this package uses.
-type network interface {
+// Network is the part of package host that this package uses.
+type Network interface {
 	Addresses(ctx context.Context) ([]host.Address, error)
 	Interfaces(ctx context.Context) ([]host.Interface, error)
 	InterfaceFor(ctx context.Context, prefix netip.Prefix) (host.Interface, error)
@@ -52,11 +52,11 @@ type network interface {
 	SendUnsolicitedNA(ctx context.Context, op, iface string, addr netip.Addr) error
 }
 
-var _ network = (*host.Host)(nil)
+var _ Network = (*host.Host)(nil)
 
 // Options describe the service addresses of one group.
 type Options struct {
-	Host      network       // this machine; required
+	Host      Network       // this machine; required
 	VIPs      []VIP         // the addresses; required
 	Log       *slog.Logger  // nil discards
 	ProbeTime time.Duration // for duplicates, all addresses together; 0 is DefaultProbeTime, negative does not ask
@@ -65,7 +65,7 @@ type Options struct {
 // Manager starts, stops and watches service addresses. Use [New]. Of the
 // addresses it remembers nothing: what the kernel says is true.
 type Manager struct {
-	host      network
+	host      Network
 	vips      []VIP
 	log       *slog.Logger
 	probeTime time.Duration

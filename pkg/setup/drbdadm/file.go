@@ -79,7 +79,7 @@ func (s *Stage) lookFile(_ context.Context, f *facts) (setup.Item, error) {
 	if it.Do != nil && standAlone(f.status) {
 		it.Action, it.Do = setup.Refuse, nil
 		it.Detail = "has to change (" + it.Detail + "), and a connection of the resource is StandAlone"
-		it.Why = "applying the file would connect it again: find out why first, a split brain is resolved with drbdnfs split-brain"
+		it.Why = "applying the file would connect it again: find out why first (systemctl status drbdnfsd; docs/split-brain.md), connect it, and run this again"
 	}
 	return it, nil
 }

@@ -255,6 +255,7 @@ func TestSystem(t *testing.T) {
 			serving(w)
 			w.units["nfs-server.service"].active = "active"
 		}, setup.Warn, "nfs-server.service", "", "beside the group"},
+		{"no daemon", func(w *world) { delete(w.units, "drbdnfsd.service") }, setup.Refuse, "drbdnfsd.service", "split_brain.policy", "not installed"},
 		{"no satellite", func(w *world) { delete(w.units, "linstor-satellite.service") }, setup.Refuse, "linstor-satellite.service", "storage.manager", "not installed"},
 		{"a masked satellite", func(w *world) { w.units["linstor-satellite.service"].load = "masked" }, setup.Refuse, "linstor-satellite.service", "storage.manager", "masked"},
 		{"a second controller", func(w *world) {

@@ -96,7 +96,7 @@ func (s *Stage) LookRemove(ctx context.Context) ([]setup.Item, error) {
 		return []setup.Item{name}, err
 	}
 	return gather(
-		ctx, s.removeFirewall, s.removeModules, s.removePipefs, s.removeMultipath, s.removeFilter, s.removeVolumeGroup, s.removeNames,
+		ctx, s.removeDaemon, s.removeFirewall, s.removeModules, s.removePipefs, s.removeMultipath, s.removeFilter, s.removeVolumeGroup, s.removeNames,
 	)
 }
 

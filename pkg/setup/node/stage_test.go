@@ -74,7 +74,7 @@ func TestRemove(t *testing.T) {
 	if err := w.apply(t.Context(), t); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := w.remove(t.Context(), t); n != 8 || err != nil {
+	if n, err := w.remove(t.Context(), t); n != 9 || err != nil {
 		t.Fatalf("removed %d, %v", n, err)
 	}
 	for f, want := range before {

@@ -54,10 +54,15 @@ func (s *Stage) lookUnits(ctx context.Context) ([]setup.Item, error) {
 			Why: "Pacemaker and LINSTOR bring DRBD up", Do: s.disable("drbd.service", false),
 		})
 	}
+	it, err := s.wanted(ctx, daemon, "split_brain.policy")
+	if err != nil {
+		return nil, err
+	}
+	items = append(items, it)
 	if s.cfg.Storage.Manager != config.ManagerLINSTOR {
 		return items, nil
 	}
-	it, err := s.wanted(ctx, "linstor-satellite.service", "storage.manager")
+	it, err = s.wanted(ctx, "linstor-satellite.service", "storage.manager")
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +72,23 @@ func (s *Stage) lookUnits(ctx context.Context) ([]setup.Item, error) {
 		return items, err
 	}
 	return append(items, it), nil
+}
+
+// daemon is the unit of drbdnfsd.
+const daemon = "drbdnfsd.service"
+
+// removeDaemon ends drbdnfsd, which has nothing to watch any more.
+func (s *Stage) removeDaemon(ctx context.Context) ([]setup.Item, error) {
+	if !s.has("systemctl") {
+		return nil, nil
+	}
+	u, err := s.unit(ctx, daemon)
+	if err != nil || !u.active() && !u.enabled() {
+		return nil, err
+	}
+	return []setup.Item{{
+		Object: daemon, Action: setup.Drop, Detail: "stopped, not started at boot", Do: s.disable(daemon, true),
+	}}, nil
 }
 
 // lookController has the controller run on one node: two of them, each with its
@@ -91,7 +113,7 @@ func (s *Stage) wanted(ctx context.Context, name, key string) (setup.Item, error
 	case err != nil:
 		return setup.Item{}, err
 	case !u.exists():
-		return refuse(key, name, "it is not installed", "install the package "+strings.TrimSuffix(name, ".service")), nil
+		return refuse(key, name, "it is not installed", "install the package that has it: "+packageOf(name)), nil
 	case u.load == "masked":
 		return refuse(key, name, "it is masked", "systemctl unmask "+name), nil
 	case u.active() && u.enabled():
@@ -109,6 +131,14 @@ func (s *Stage) wanted(ctx context.Context, name, key string) (setup.Item, error
 		}
 		return err
 	}}, nil
+}
+
+// packageOf names the package that brings a unit.
+func packageOf(unit string) string {
+	if unit == daemon {
+		return "drbdnfs"
+	}
+	return strings.TrimSuffix(unit, ".service")
 }
 
 // disable returns what keeps a unit from starting at boot, and ends it now if

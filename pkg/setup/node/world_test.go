@@ -92,6 +92,7 @@ func newWorld(t *testing.T) *world {
 		Host: hosttest.New(t), text: fileText, groups: map[string]*group{}, pvs: map[string]string{}, size: 7 * tib,
 		units: map[string]*unit{
 			"nfs-server.service": {"loaded", "inactive", "enabled"}, "drbd.service": {"loaded", "inactive", "enabled"},
+			"drbdnfsd.service":          {"loaded", "inactive", "disabled"},
 			"linstor-satellite.service": {"loaded", "inactive", "disabled"}, "linstor-controller.service": {"loaded", "inactive", "disabled"},
 		},
 		dns:    map[string][]string{"drbdtest1": {"192.168.2.61"}, "192.168.2.61": {"drbdtest1"}},

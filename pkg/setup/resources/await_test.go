@@ -19,6 +19,9 @@ type step struct {
 	text string
 }
 
+// silent is what crm_mon prints, and ends well, when it could not read the CIB.
+const silent = `<pacemaker-result><status code="0" message="OK"><errors><error>Could not connect to the CIB</error></errors></status></pacemaker-result>`
+
 var waits = []struct {
 	name  string
 	steps []step
@@ -69,6 +72,11 @@ var waits = []struct {
 	{"for ever", []step{{0, strings.ReplaceAll(monitor("", "", "", ""), `"drbdtest2" online="true"`, `"drbdtest2" online="false"`)}}, nil, "drbdtest2: offline: context deadline exceeded"},
 	{"no coordinator", []step{{0, strings.Replace(monitor("", "", "", ""), `present="true"`, `present="false"`, 1)}}, nil, "no coordinator"},
 	{"no quorum", []step{{0, strings.Replace(monitor("", "", "", ""), `with_quorum="true"`, `with_quorum="false"`, 1)}}, nil, "no quorum"},
+	{
+		"the cib cannot be had for a moment",
+		[]step{{0, monitor("", "", "", "")}, {time.Second, silent}, {3 * time.Second, monitor("Promoted", "Unpromoted", "", "")}},
+		nil, "",
+	},
 	{"garbage", []step{{0, monitor("", "", "", "")}, {time.Second, "Connection to cluster failed"}}, nil, "crm_mon: "},
 }
 

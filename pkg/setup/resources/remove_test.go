@@ -28,7 +28,7 @@ func TestRemove(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]string{"drop clone nfs-clone: made by drbdnfs"}, short(items)); diff != "" {
+		if diff := cmp.Diff([]string{"drop location nfs-no-victim: made by drbdnfs", "drop clone nfs-clone: made by drbdnfs"}, short(items)); diff != "" {
 			t.Errorf("items (-want +got):\n%s", diff)
 		}
 		p := &progress{}
@@ -42,6 +42,24 @@ func TestRemove(t *testing.T) {
 		if err != nil || len(items) != 1 || items[0].Action != setup.Keep || w.doc.FindElement("//clone") != nil {
 			t.Errorf("a second time: %q, %v", short(items), err)
 		}
+	})
+}
+
+// Ensure that a group is not taken for stopped when crm_mon could not see it.
+func TestRemoveUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newCluster(t, made)
+		w.mon = func() string {
+			if w.patches > 0 {
+				return silent
+			}
+			return monitor("Promoted", "Unpromoted", "", "")
+		}
+		items, err := w.stage("drbdtest1", example()).LookRemove(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkError(t, run(t, items, &progress{}), "the cluster does not answer: Could not connect to the CIB")
 	})
 }
 

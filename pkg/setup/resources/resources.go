@@ -6,17 +6,21 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/beevik/etree"
 
 	"github.com/spacei/drbdnfs/pkg/cib"
 	"github.com/spacei/drbdnfs/pkg/config"
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/pacemaker"
 	"github.com/spacei/drbdnfs/pkg/setup"
+	"github.com/spacei/drbdnfs/pkg/vip"
 )
 
 // machine is what the stage needs of the node.
 type machine interface {
+	vip.Network
 	Run(ctx context.Context, c host.Cmd) (host.Result, error)
 	MkdirAll(op, path string, perm fs.FileMode) error
 	WriteFileAtomic(op, path string, data []byte, perm fs.FileMode) error
@@ -27,6 +31,10 @@ var (
 	_ machine     = (*host.Host)(nil)
 	_ setup.Stage = (*Stage)(nil)
 )
+
+// probeTime is how long the network is asked whether somebody has an address.
+// Nobody waits for setup as clients do for a promotion.
+const probeTime = time.Second
 
 // Options are what the stage works with.
 type Options struct {
@@ -62,7 +70,7 @@ type edit func(current *etree.Document, c *config.Config) (*etree.Document, []ci
 // view is what the cluster says.
 type view struct {
 	doc    *etree.Document
-	status status
+	status pacemaker.Status
 	node   string // the one that applies
 }
 
@@ -83,7 +91,7 @@ func (s *Stage) view(ctx context.Context) (v view, running bool, err error) {
 		return view{}, false, err
 	}
 	node := s.c.First().Name
-	if active := st.promoted(s.group()); len(active) == 1 {
+	if active := st.Promoted(s.group()); len(active) == 1 {
 		node = active[0]
 	}
 	return view{doc, st, node}, true, nil
@@ -109,7 +117,7 @@ func (s *Stage) Look(ctx context.Context) ([]setup.Item, error) {
 	if err != nil {
 		return []setup.Item{{Object: "CIB", Action: setup.Refuse, Detail: err.Error(), Key: "pacemaker.group"}}, nil
 	}
-	if added := cib.AddedExports(v.doc, s.c); len(added) > 0 && v.node != s.self && len(v.status.promoted(s.group())) > 0 {
+	if added := cib.AddedExports(v.doc, s.c); len(added) > 0 && v.node != s.self && len(v.status.Promoted(s.group())) > 0 {
 		return []setup.Item{s.elsewhere(v.node, added)}, nil
 	}
 	if v.node != s.self {
@@ -121,9 +129,49 @@ func (s *Stage) Look(ctx context.Context) ([]setup.Item, error) {
 		if err != nil || len(refused) > 0 {
 			return refused, err
 		}
+		if taken := s.taken(ctx, cib.AddedVIPs(v.doc, s.c)); len(taken) > 0 {
+			return taken, ctx.Err()
+		}
 	}
 	items = append(items, s.served(v.status, effective(changes)))
 	return append(items, s.risks()...), nil
+}
+
+// taken refuses service addresses, of those with the indices added, that this
+// node could not take: another machine answers for it, or there is no place for
+// it here. The agent would find out as well, when it is too late: in a reload or
+// a promotion.
+func (s *Stage) taken(ctx context.Context, added []int) []setup.Item {
+	if n, ok := s.c.Node(s.self); !ok || n.Diskless {
+		return nil
+	}
+	var items []setup.Item
+	for _, i := range added {
+		if err := s.free(ctx, s.c.VIPs[i]); err != nil {
+			items = append(items, setup.Item{
+				Object: "service address " + s.c.VIPs[i].Address, Action: setup.Refuse, Key: fmt.Sprintf("vip[%d].address", i),
+				Detail: err.Error(), Why: "take an address that no machine has, or take it away from that machine",
+			})
+		}
+	}
+	return items
+}
+
+// free reports why a service address cannot be taken, nil when it can.
+func (s *Stage) free(ctx context.Context, v config.VIP) error {
+	text := v.Address
+	if v.Interface != "" {
+		text += "@" + v.Interface
+	}
+	vips, err := vip.Parse(text)
+	if err != nil {
+		return err
+	}
+	m, err := vip.New(vip.Options{Host: s.machine, VIPs: vips, Log: s.log, ProbeTime: probeTime})
+	if err != nil {
+		return err
+	}
+	return m.Check(ctx)
 }
 
 // elsewhere refuses to name a directory in the CIB that only the active node
@@ -191,13 +239,13 @@ func effective(changes []cib.Change) bool {
 }
 
 // served is the item that waits for the group.
-func (s *Stage) served(st status, changing bool) setup.Item {
+func (s *Stage) served(st pacemaker.Status, changing bool) setup.Item {
 	it := setup.Item{Object: "group " + s.group(), Key: "pacemaker.group"}
-	switch off := st.off(s.group()); {
+	switch off := st.Off(s.group()); {
 	case off != "":
 		it.Action, it.Detail, it.Why = setup.Warn, off, s.switchOn()
-	case !changing && len(st.promoted(s.group())) == 1:
-		it.Action, it.Detail = setup.Keep, "Promoted on "+st.promoted(s.group())[0]
+	case !changing && len(st.Promoted(s.group())) == 1:
+		it.Action, it.Detail = setup.Keep, "Promoted on "+st.Promoted(s.group())[0]
 	default:
 		it.Action, it.Detail, it.Do = setup.Await, "until it is Promoted on one node", s.await
 	}

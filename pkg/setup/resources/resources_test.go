@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +39,7 @@ func TestApply(t *testing.T) {
 			"make property stonith-enabled: false (default true)",
 			"make property no-quorum-policy: ignore (default stop)",
 			"make clone nfs-clone: ocf:spacei:drbdnfs on 2 nodes, one of them Promoted",
+			"make location nfs-no-victim: nfs-clone is never Promoted where drbdnfsd discards data",
 			"await group nfs: until it is Promoted on one node",
 			"warn fencing: a cut link can split the data: both nodes would serve, and one of them loses what it wrote",
 		}
@@ -51,11 +53,21 @@ func TestApply(t *testing.T) {
 			t.Errorf("%d patches lead to version %s, want 1 and 6.0", w.patches, w.version())
 		}
 		checkFiles(t, w)
-		want = []string{"keep group nfs in the CIB: as configured", "keep group nfs: Promoted on drbdtest1", want[4]}
+		want = []string{"keep group nfs in the CIB: as configured", "keep group nfs: Promoted on drbdtest1", want[5]}
 		if diff := cmp.Diff(want, short(look(t, w.stage("drbdtest1", example())))); diff != "" {
 			t.Errorf("items of the second run (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// text is a document as XML.
+func text(t *testing.T, doc *etree.Document) string {
+	t.Helper()
+	s, err := doc.WriteToString()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // checkFiles fails the test unless the temporary files were for root alone and
@@ -134,7 +146,7 @@ func TestConcurrentChange(t *testing.T) {
 				if w.patches != tt.patches {
 					t.Errorf("%d patches, want %d", w.patches, tt.patches)
 				}
-				if n := len(w.doc.FindElements("//rsc_location")); n != tt.old {
+				if n := strings.Count(text(t, w.doc), "drbd-fence-by-handler-"); n != tt.old {
 					t.Errorf("%d constraints of somebody else, want %d", n, tt.old)
 				}
 			})
@@ -401,4 +413,34 @@ func TestLostPatch(t *testing.T) {
 	items := look(t, w.stage("drbdtest1", example()))
 	w.lose = true
 	checkError(t, items[0].Do(context.Background(), &progress{}), "the CIB does not have the change: property stonith-enabled")
+}
+
+// Ensure that an address that another machine has is refused before anything is
+// touched, and that the group's own addresses are not asked for.
+func TestTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newCluster(t, made)
+		w.Neighbours[netip.MustParseAddr("192.168.2.70")] = true
+		w.Neighbours[netip.MustParseAddr("192.168.2.63")] = true // the peer, which serves
+		c := example()
+		c.VIPs = append(c.VIPs, config.VIP{Address: "192.168.2.70/24", Interface: "ens3"})
+		want := []string{
+			"refuse service address 192.168.2.70/24: 192.168.2.70 on ens3: address is in use by another machine: 52:54:00:ff:00:01 answers for it",
+		}
+		items := look(t, w.stage("drbdtest1", c))
+		if diff := cmp.Diff(want, short(items)); diff != "" {
+			t.Errorf("items (-want +got):\n%s", diff)
+		}
+		if items[0].Key != "vip[1].address" || w.patches != 0 {
+			t.Errorf("key %q, %d patches", items[0].Key, w.patches)
+		}
+		clear(w.Neighbours)
+		if items = look(t, w.stage("drbdtest1", c)); items[0].Action != setup.Change {
+			t.Errorf("the free address: %v", short(items))
+		}
+		c.VIPs[1].Interface = "ens9"
+		if items = look(t, w.stage("drbdtest1", c)); items[0].Action != setup.Refuse || !strings.Contains(items[0].Detail, "ens9") {
+			t.Errorf("without its interface: %v", short(items))
+		}
+	})
 }
