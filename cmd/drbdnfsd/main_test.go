@@ -3,13 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/spacei/drbdnfs/pkg/host"
 	"github.com/spacei/drbdnfs/pkg/journal"
@@ -33,58 +34,84 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// Ensure that the command follows a drbdsetup that really runs, and that it and
-// the drbdsetup end when they are told to.
-func TestFollowsScriptedDrbdsetup(t *testing.T) {
-	dir := t.TempDir()
-	script := `#!/bin/sh
-[ "$*" = events2 ] || exit 1
-trap 'echo ended >"` + dir + `/ended"; exit 0' TERM
-echo "exists resource name:res0 role:Secondary suspended:no may_promote:yes promotion_score:10101"
-echo "exists connection name:res0 peer-node-id:1 conn-name:drbdtest2 connection:Connected role:Secondary"
-echo "exists device name:res0 volume:0 minor:1000 disk:UpToDate client:no quorum:yes"
-echo "exists peer-device name:res0 peer-node-id:1 conn-name:drbdtest2 volume:0 replication:Established peer-disk:UpToDate"
-echo "exists -"
-echo "change resource name:res0 role:Primary"
-while :; do sleep 0.05; done
-`
-	if err := os.WriteFile(filepath.Join(dir, "drbdsetup"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+// Ensure that the command reads the file it is given, logs its beginning and its
+// end, and ends when it is told to.
+func TestRuns(t *testing.T) {
 	var log buffer
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	ended := make(chan error, 1) // the goroutine below sends once
+	file := t.TempDir() + "/none.toml"
 	go func() {
-		app := newApp(&bytes.Buffer{}, host.New(nil).WithPath(dir+":/usr/bin:/bin"), slog.New(journal.NewText(&log, slog.LevelInfo)))
-		ended <- app.RunContext(ctx, []string{"drbdnfsd"})
+		app := newApp(&bytes.Buffer{}, host.New(nil).WithPath(t.TempDir()), slog.New(journal.NewText(&log, slog.LevelInfo)))
+		ended <- app.RunContext(ctx, []string{"drbdnfsd", "--file", file})
 	}()
-	const want = `level=INFO msg="role changed" resource=res0 old=Secondary new=Primary`
-	for !strings.Contains(log.String(), want) {
-		if ctx.Err() != nil {
-			t.Fatalf("%s is not logged, but:\n%s", want, log.String())
+	for _, want := range []string{`msg="drbdnfsd begins"`, "path=" + file + " missing=true"} {
+		for !strings.Contains(log.String(), want) {
+			if ctx.Err() != nil {
+				t.Fatalf("%s is not logged, but:\n%s", want, log.String())
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("the command ended with %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "ended")); err != nil {
-		t.Errorf("drbdsetup was not ended by SIGTERM: %v", err)
-	}
-	if !strings.Contains(log.String(), "level=INFO msg=\"resource found\" resource=res0 role=Secondary\n") {
-		t.Errorf("the initial state is not logged:\n%s", log.String())
+	if !strings.Contains(log.String(), `msg="drbdnfsd ends"`) {
+		t.Errorf("the end is not logged:\n%s", log.String())
 	}
 }
 
-// Ensure that --version says the version and does not start the daemon.
-func TestVersion(t *testing.T) {
-	var out bytes.Buffer
-	if err := newApp(&out, host.New(nil).WithPath(""), nil).Run([]string{"drbdnfsd", "--version"}); err != nil {
-		t.Fatal(err)
+// Ensure that arguments that the command does not know start nothing, and say
+// so by the exit code.
+func TestArguments(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		code int // of a cli.ExitCoder; 0 is another error
+	}{
+		{[]string{"start"}, 2},
+		{[]string{"--file"}, 0},
+		{[]string{"--no-such-flag"}, 0},
+	} {
+		var out, log buffer
+		app := newApp(&out, host.New(nil).WithPath(""), slog.New(journal.NewText(&log, slog.LevelInfo)))
+		app.ErrWriter = &out
+		app.ExitErrHandler = func(*cli.Context, error) {}
+		err := app.Run(append([]string{"drbdnfsd"}, tt.args...))
+		var coder cli.ExitCoder
+		if err == nil || errors.As(err, &coder) != (tt.code != 0) || tt.code != 0 && coder.ExitCode() != tt.code {
+			t.Errorf("%v: %v", tt.args, err)
+		}
+		if log.String() != "" {
+			t.Errorf("%v logged %s", tt.args, log.String())
+		}
 	}
-	if got, want := out.String(), "drbdnfsd version devel\n"; got != want {
-		t.Errorf("printed %q, want %q", got, want)
+}
+
+// Ensure that --version and --help say what they have to and start nothing.
+func TestVersion(t *testing.T) {
+	for flag, want := range map[string]string{"--version": "drbdnfsd version devel\n", "--help": "--file"} {
+		var out bytes.Buffer
+		if err := newApp(&out, host.New(nil).WithPath(""), nil).Run([]string{"drbdnfsd", flag}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s printed %q, want %q", flag, out.String(), want)
+		}
+	}
+}
+
+// Ensure that systemd is asked for the watchdog's time, and that half of it is
+// used.
+func TestWatchdog(t *testing.T) {
+	t.Setenv("WATCHDOG_USEC", "60000000")
+	t.Setenv("WATCHDOG_PID", "")
+	if got := watchdog(); got != 30*time.Second {
+		t.Errorf("watchdog %v", got)
+	}
+	t.Setenv("WATCHDOG_USEC", "nonsense")
+	if got := watchdog(); got != 0 {
+		t.Errorf("watchdog %v", got)
 	}
 }

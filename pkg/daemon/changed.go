@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strconv"
+	"strings"
 
 	"github.com/spacei/drbdnfs/pkg/drbd"
 )
@@ -31,7 +32,7 @@ var what = map[drbd.Object]map[string]string{
 }
 
 // changed logs one change, or nothing for one that tells a person nothing.
-func (d *Daemon) changed(c drbd.Change) {
+func (w *owner) changed(c drbd.Change) {
 	level, msg := weigh(c)
 	if msg == "" {
 		return
@@ -48,7 +49,7 @@ func (d *Daemon) changed(c drbd.Change) {
 		attrs = append(attrs, "helper", c.New, "code", c.Code)
 	}
 	//lint:ignore sloglint the message is one of the constants of weigh
-	d.log.Log(context.Background(), level, msg, attrs...)
+	w.o.Log.Log(context.Background(), level, msg, attrs...)
 }
 
 // where is id as log attributes, without what does not apply.
@@ -131,4 +132,17 @@ func weighHelper(name string) slog.Level {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
+}
+
+// logDump logs what a dump has found.
+func (w *owner) logDump() {
+	w.o.Log.Info("following DRBD", "resources", len(w.state.Resources), "kernel", w.kernel.String())
+	for _, r := range w.state.SortedResources() {
+		level, attrs := slog.LevelInfo, []any{"resource", r.Name, "role", string(r.Role)}
+		if why := drbd.Health(r); len(why) > 0 {
+			level = slog.LevelWarn
+			attrs = append(attrs, "degraded", strings.Join(why, ", "))
+		}
+		w.o.Log.Log(context.Background(), level, "resource found", attrs...)
+	}
 }

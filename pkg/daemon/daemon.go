@@ -6,44 +6,71 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/spacei/drbdnfs/pkg/drbd"
-	"github.com/spacei/drbdnfs/pkg/drbd/events2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/spacei/drbdnfs/pkg/config"
+	"github.com/spacei/drbdnfs/pkg/drbd/stream"
+	"github.com/spacei/drbdnfs/pkg/group"
+	"github.com/spacei/drbdnfs/pkg/handler"
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/kmsg"
+	"github.com/spacei/drbdnfs/pkg/metrics"
+	"github.com/spacei/drbdnfs/pkg/notice"
 )
 
-// The pause before events2 is started again doubles from minPause to maxPause,
-// and starts over once a dump was read to its end.
-const (
-	minPause = time.Second
-	maxPause = 30 * time.Second
-)
-
-// errLost ends a stream whose state cannot be trusted any more.
-var errLost = errors.New("DRBD dropped lines of events2")
-
-// streamer is what this package needs of the machine; *host.Host is one.
-type streamer interface {
+// Machine is what the daemon needs of the node; *host.Host is one. The group's
+// part is only looked through.
+type Machine interface {
+	group.System
 	Stream(ctx context.Context, c host.Cmd, read func(stdout io.Reader) error) error
+	StreamInput(ctx context.Context, c host.Cmd, talk func(stdin io.Writer, stdout io.Reader) error) error
+	FollowKmsg(ctx context.Context, read func(record []byte) error) error
+	Lock(ctx context.Context, path string) (unlock func(), err error)
+	BlockDevice(path string) (major, minor int, err error)
+	Hostname() (string, error)
+	KillSelf()
 }
 
-var _ streamer = (*host.Host)(nil)
+var _ Machine = (*host.Host)(nil)
 
 // Options is what [New] builds a daemon from.
 type Options struct {
-	Host streamer     // required: runs drbdsetup
+	Host Machine      // required
 	Log  *slog.Logger // nil discards
+	// ConfigFile is the configuration; "" is the usual one. It need not exist:
+	// without it nothing is resolved and every resource is only watched.
+	ConfigFile string
+	// StateDir is where split brains are remembered; "" is /var/lib/drbdnfs.
+	StateDir string
+	// Notify tells systemd, as sd_notify(3) does; nil tells nobody. Watchdog is
+	// how often it wants to hear "WATCHDOG=1"; 0 is never.
+	Notify   func(state string)
+	Watchdog time.Duration
+	// Reload is a channel of requests to read the configuration again, such as
+	// SIGHUP; may be nil.
+	Reload <-chan struct{}
+	// Socket is where the agent's and the handler's notices arrive; "" is the
+	// usual place.
+	Socket            string
+	Version, Revision string // of this build, for the metrics
 }
 
-// Daemon follows DRBD on this node. Use [New].
+// Daemon watches DRBD on this node. Use [New].
 type Daemon struct {
-	host streamer
-	log  *slog.Logger
+	o        Options
+	self     string
+	stream   *stream.Stream
+	metrics  *metrics.Metrics
+	snapshot atomic.Pointer[metrics.Snapshot]
+	alive    atomic.Int64 // when the owner's loop last turned, in nanoseconds since 1970
+	ready    atomic.Bool  // DRBD's state is complete
 }
 
-// New returns a daemon that does nothing yet. It fails without a Host.
+// New returns a daemon that does nothing yet. It fails without a Host, and when
+// the node does not know its name.
 func New(o Options) (*Daemon, error) {
 	if o.Host == nil {
 		return nil, errors.New("daemon: no host given")
@@ -51,32 +78,114 @@ func New(o Options) (*Daemon, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Daemon{host: o.Host, log: o.Log}, nil
+	if o.ConfigFile == "" {
+		o.ConfigFile = config.DefaultFile
+	}
+	if o.StateDir == "" {
+		o.StateDir = "/var/lib/drbdnfs"
+	}
+	if o.Socket == "" {
+		o.Socket = notice.Path
+	}
+	if o.Notify == nil {
+		o.Notify = func(string) {}
+	}
+	d := &Daemon{o: o}
+	var err error
+	if d.self, err = o.Host.Hostname(); err != nil {
+		return nil, fmt.Errorf("daemon: name of this node: %w", err)
+	}
+	if d.stream, err = stream.New(stream.Options{Host: o.Host, Log: o.Log}); err != nil {
+		return nil, err
+	}
+	d.metrics, err = metrics.New(metrics.Options{Source: d.snapshot.Load, Version: o.Version, Revision: o.Revision})
+	return d, err
 }
 
-// Run follows DRBD until ctx ends, and returns nil then. It never gives up
-// before: a drbdsetup that fails, is missing or ends is started again after at
-// most 30 s. The same failure is logged once, not at every try. Run is for one
-// goroutine at a time; it starts none that outlives it.
+// Run watches until ctx ends, and returns nil then. It never gives up before:
+// what is missing or fails is tried again, and said once. Run is for one
+// goroutine at a time; the goroutines that it starts end with it, but for one
+// that waits for a program that the kernel does not let end.
 func (d *Daemon) Run(ctx context.Context) error {
-	var told string
-	pause := minPause
+	w := newOwner(d)
+	w.load()
+	updates := make(chan stream.Update, 16)
+	g, run := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.stream.Run(run, updates) })
+	g.Go(func() error { d.followKernel(run, w.inbox); return nil })
+	g.Go(func() error { d.listen(run, w.inbox); return nil })
+	g.Go(func() error { d.serve(run, w.endpoints); return nil })
+	g.Go(func() error { w.cluster.run(run); return nil })
+	g.Go(func() error { w.alerts.run(run); return nil })
+	g.Go(func() error {
+		watch(run, d.o.Log, dirOf(d.o.ConfigFile), func() { w.inbox.post(run, (*owner).reload) })
+		return nil
+	})
+	g.Go(func() error {
+		watch(run, d.o.Log, handler.Dir, func() { w.inbox.post(run, (*owner).readRecords) })
+		return nil
+	})
+	g.Go(func() error { return w.run(run, updates) })
+	err := g.Wait()
+	w.workers.Wait()
+	w.times.stopped(time.Now())
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// inbox is how other goroutines reach the owner: functions that it runs.
+type inbox chan func(*owner)
+
+// post hands f to the owner, unless ctx ends first.
+func (in inbox) post(ctx context.Context, f func(*owner)) {
+	select {
+	case in <- f:
+	case <-ctx.Done():
+	}
+}
+
+// followKernel gives DRBD's words in the kernel's log to the owner.
+func (d *Daemon) followKernel(ctx context.Context, in inbox) {
+	told := false
 	for {
-		complete, err := d.follow(ctx)
+		err := kmsg.Follow(ctx, d.o.Host, kmsg.Position{}, func(r kmsg.Record) error {
+			if r.Lost > 0 {
+				d.o.Log.Warn("lines of the kernel's log were lost", "count", r.Lost)
+			}
+			if r.Message.Kind == kmsg.SplitBrain || r.Message.Kind == kmsg.UnrelatedData {
+				in.post(ctx, func(w *owner) { w.kernelSaid(r) })
+			}
+			return nil
+		})
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
-		if complete {
-			told, pause = "", minPause
+		if !told {
+			d.o.Log.Warn("the kernel's log cannot be followed, a split brain is seen in events2 alone", "err", err)
+			told = true
 		}
-		if why := fmt.Sprint(err); why != told {
-			told = why
-			d.log.Warn("DRBD cannot be followed, trying again", "err", err, "pause", pause)
+		if !sleep(ctx, retryWatch) {
+			return
 		}
-		if !sleep(ctx, pause) {
-			return nil
+	}
+}
+
+// listen takes the notices of the agent and of DRBD's handler.
+func (d *Daemon) listen(ctx context.Context, in inbox) {
+	for told := false; ctx.Err() == nil; told = true {
+		err := notice.Listen(ctx, d.o.Socket, func(n notice.Notice, err error) {
+			if err != nil {
+				d.o.Log.Debug("notice not understood", "err", err)
+				return
+			}
+			in.post(ctx, func(w *owner) { w.noticed(n) })
+		})
+		if err != nil && !told {
+			d.o.Log.Warn("notices of the agent cannot be received", "err", err)
 		}
-		pause = min(2*pause, maxPause)
+		sleep(ctx, retryWatch)
 	}
 }
 
@@ -89,61 +198,5 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-t.C:
 		return true
-	}
-}
-
-// follow runs events2 once and reports whether its dump was complete. The
-// error says why it ended; for events2 there is no good reason to.
-func (d *Daemon) follow(ctx context.Context) (complete bool, err error) {
-	state := drbd.NewState()
-	err = d.host.Stream(ctx, host.Cmd{Op: "drbd.events2", Name: "drbdsetup", Args: []string{"events2"}}, func(stdout io.Reader) error {
-		for ev, err := range events2.Read(stdout) {
-			if errors.Is(err, events2.ErrSyntax) {
-				d.log.Warn("line of events2 not understood", "err", err)
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if err := d.apply(state, ev); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		err = errors.New("drbdsetup events2 ended")
-	}
-	return state.Complete, err
-}
-
-// apply brings state up to date with one event and logs what it changed. Until
-// the dump is over it only collects; what is there is then told in one line
-// per resource.
-func (d *Daemon) apply(state *drbd.State, ev drbd.Event) error {
-	told := state.Complete
-	for _, c := range state.Apply(ev) {
-		switch {
-		case c.Kind == drbd.Lost:
-			return fmt.Errorf("%w: %d", errLost, c.Code)
-		case c.Kind == drbd.Complete:
-			d.dumped(state)
-		case told:
-			d.changed(c)
-		}
-	}
-	return nil
-}
-
-// dumped logs what a dump has found.
-func (d *Daemon) dumped(state *drbd.State) {
-	d.log.Info("following DRBD", "resources", len(state.Resources))
-	for _, r := range state.SortedResources() {
-		level, attrs := slog.LevelInfo, []any{"resource", r.Name, "role", string(r.Role)}
-		if why := drbd.Health(r); len(why) > 0 {
-			level = slog.LevelWarn
-			attrs = append(attrs, "degraded", strings.Join(why, ", "))
-		}
-		d.log.Log(context.Background(), level, "resource found", attrs...)
 	}
 }

@@ -1,16 +1,30 @@
-// Package daemon is the life of drbdnfsd on one node: it follows DRBD through
-// "drbdsetup events2" and logs what changed, in DRBD's own words, with a level
-// that says whether somebody has to act.
+// Package daemon is the life of drbdnfsd on one node: it follows DRBD, finds
+// split brains and resolves those that the configuration wants resolved, tells
+// people and monitoring what it sees, and reports a lost volume to Pacemaker.
 //
-//	d, err := daemon.New(daemon.Options{Host: host.New(log), Log: log})
+//	d, err := daemon.New(daemon.Options{Host: host.New(log), Log: log, Reload: hangups, Notify: systemd})
 //	err = d.Run(ctx) // until ctx ends
 //
-// events2 and not a poll: the kernel sends each change in order, including the
-// calls of its helpers, so that a split brain is seen without any handler
-// script. events2 is started again, with a growing pause, whenever it ends or
-// has lost lines; each start begins with a dump of everything, from which the
-// state is built anew.
+// A split brain, with the policy discard-secondary:
 //
-// The package changes nothing on the node. It needs no cluster and goes on
-// while Pacemaker is down, DRBD's module is not loaded, or no resource exists.
+//	drbdtest1, Primary                    drbdtest2, Secondary
+//	"call helper … split-brain" in events2, at the same moment on both
+//	found; publishes its identifiers      found; publishes its identifiers
+//	decided: promises to keep its data    decided: is to lose, and asks
+//	                                      is kept from promotion, makes a snapshot,
+//	                                      drbdadm connect --discard-my-data
+//	drbdadm disconnect, connect
+//	resolved: the connection is live      resolved; may be promoted again
+//
+// One goroutine, the owner, has all that is known: DRBD's state and a machine of
+// package splitbrain for each resource and peer. Everything else reaches it by
+// one channel, and what takes time runs beside it, one command after the other
+// for each resource and peer, and one program of Pacemaker's at a time. What a
+// machine must find again is on disk before anything follows from it; if it
+// cannot be written, nothing does.
+//
+// The daemon needs no cluster and no configuration: without them it watches. It
+// goes on while Pacemaker is down, DRBD's module is not loaded, or no resource
+// exists. It never promotes, demotes, mounts or moves anything, and it discards
+// data only as package splitbrain allows it.
 package daemon

@@ -93,7 +93,9 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 			return
 		}
 		vars[fieldName(key)] = value
-		text.WriteString(" " + key + "=" + value)
+		if key != MessageID { // it is for programs
+			text.WriteString(" " + key + "=" + value)
+		}
 	}
 	for _, a := range h.attrs {
 		add(a.Key, a.Value)

@@ -49,6 +49,10 @@ func TestHandle(t *testing.T) {
 			entry{"busy resource=res0 pid=5", sdjournal.PriWarning, map[string]string{"RESOURCE": "res0", "PID": "5"}},
 		},
 		{
+			"a message id", func(l *slog.Logger) { l.Warn("split brain found", MessageID, SplitBrainFound, "peer", "drbdtest2") },
+			entry{"split brain found peer=drbdtest2", sdjournal.PriWarning, map[string]string{"MESSAGE_ID": SplitBrainFound, "PEER": "drbdtest2"}},
+		},
+		{
 			"empty values are left out", func(l *slog.Logger) { l.With("group", "").Error("x", "err", error(nil), "path", "") },
 			entry{"x", sdjournal.PriErr, map[string]string{}},
 		},
@@ -187,5 +191,18 @@ func TestIsTerminal(t *testing.T) {
 	w.Close()
 	if isTerminal(w) {
 		t.Error("a closed file is taken for a terminal")
+	}
+}
+
+// Ensure that message ids are what journald takes, each its own.
+func TestMessageIDs(t *testing.T) {
+	seen := map[string]bool{}
+	for _, id := range []string{
+		SplitBrainFound, SplitBrainDecided, SplitBrainDiscarded, SplitBrainResolved, SplitBrainRefused, SplitBrainFailed,
+	} {
+		if len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" || seen[id] {
+			t.Errorf("%q is no id of its own", id)
+		}
+		seen[id] = true
 	}
 }

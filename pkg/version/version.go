@@ -16,6 +16,9 @@ func Number() string {
 	return number
 }
 
+// Commit returns the commit of a build from the work tree, or "".
+func Commit() string { return commit }
+
 // String returns [Number] and, where the build knew it, the commit: "0.1.0
 // (commit 1f2e3d4)". The RPM has no commit in it, so that two builds of the
 // same source are the same bytes.
