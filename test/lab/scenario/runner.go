@@ -45,6 +45,7 @@ func All() []Scenario {
 		{Name: "probe-bare", Summary: "probes on nodes without packages, configuration or with leftovers", Limit: 10 * time.Minute, Run: probeBare},
 		{Name: "ocf-tester", Summary: "the resource-agents package's own conformance test", Limit: 10 * time.Minute, Run: ocfTester},
 	}
+	list = append(list, splitScenarios()...)
 	list = append(list, setupScenarios()...)
 	return append(
 		list,
@@ -117,6 +118,8 @@ type T struct {
 	cleanup []func(context.Context)
 	// clientClock is how far the client's clock is ahead, once measured.
 	clientClock *time.Duration
+	// discards is how often each node has discarded data so far.
+	discards map[string]int
 }
 
 // Logf prints a line below the scenario's name.
