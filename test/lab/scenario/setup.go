@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -235,19 +236,20 @@ func (t *T) checkGroup(ctx context.Context, active string) error {
 // that its unit leaves it. A copied agent comes without the daemon.
 func (t *T) checkDaemon(ctx context.Context, node string) error {
 	out, err := t.Rig.SSH(ctx, node, `[ -e /usr/lib/systemd/system/drbdnfsd.service ] || { echo "not installed"; exit 0; }
+was=$(systemctl is-active drbdnfsd || true)
 systemctl start drbdnfsd
 for try in $(seq 50); do
-	journalctl -q -b -u drbdnfsd -o cat --no-pager | grep "following DRBD" && break
+	systemctl show -p StatusText --value drbdnfsd | grep -q "following 1 resource" && break
 	sleep 0.2
 done
 systemctl is-active drbdnfsd
-systemctl stop drbdnfsd`)
+systemctl show -p StatusText --value drbdnfsd
+[ "$was" = active ] || systemctl stop drbdnfsd`)
 	if err != nil {
 		return fmt.Errorf("drbdnfsd: %w", err)
 	}
 	t.Logf("drbdnfsd on %s: %s", node, strings.Join(strings.Fields(out), " "))
-	seen := strings.Contains(out, "resources=1") && strings.HasSuffix(strings.TrimSpace(out), "\nactive")
-	t.Check(seen || strings.TrimSpace(out) == "not installed", "drbdnfsd does not follow DRBD:\n%s", out)
+	t.Check(slices.Contains([]string{"active\nfollowing 1 resource", "not installed"}, strings.TrimSpace(out)), "drbdnfsd does not follow DRBD:\n%s", out)
 	return nil
 }
 
