@@ -25,7 +25,7 @@ TOOLS := bin/tools
 FUZZTIME ?= 10s
 
 ##@ Every day
-.PHONY: help build check fmt race
+.PHONY: help build check fmt race histories
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
@@ -44,7 +44,10 @@ fmt: tools ## Format the Go code
 
 race: ## The unit tests under the race detector
 	@scripts/install-deps check
-	@CGO_ENABLED=1 $(STAGE) "race tests" go test -race -vet=off -timeout 5m -skip '^TestScripts$$' ./...
+	@CGO_ENABLED=1 $(STAGE) "race tests" go test -short -race -vet=off -timeout 5m -skip '^TestScripts$$' ./...
+
+histories: ## 100,000 histories of two nodes and a split brain
+	@$(STAGE) "histories" go test -vet=off -count=1 -run '^TestModel$$' ./pkg/splitbrain
 
 ##@ The whole
 .PHONY: test rpm demo bench fuzz clean
@@ -85,7 +88,7 @@ tools:
 # never have it, for its runtime waits a second at the end of each process.
 # Without DWARF a test binary is linked in half the time.
 check-test:
-	@$(STAGE) "unit tests" go test -vet=off -ldflags=-w -timeout 5m ./...
+	@$(STAGE) "unit tests" go test -short -vet=off -ldflags=-w -timeout 5m ./...
 
 check-lint: tools
 	@$(STAGE) "vet, fix, staticcheck" $(TOOLS)/lint ./...

@@ -36,6 +36,8 @@ func All() []Scenario {
 	list := []Scenario{
 		{Name: "bring-up", Summary: "from blank disks, by drbdnfs setup, to clients that mount, read, write and lock", Limit: 15 * time.Minute, Run: bringUp},
 		{Name: "setup-again", Summary: "a second drbdnfs setup apply changes nothing", Limit: 15 * time.Minute, Run: setupAgain},
+		// Before the scenarios that replace what setup has made.
+		{Name: "split-brain-manual", Summary: "a split brain is found on both nodes, held, remembered, and resolved by hand", Limit: 20 * time.Minute, Run: splitManual},
 		{Name: "crash", Summary: "the active node is killed under load", Limit: 15 * time.Minute, Run: crash},
 		{Name: "move", Summary: "standby of the active node under load, and back", Limit: 10 * time.Minute, Run: move},
 		{Name: "locks", Summary: "byte-range locks survive crash and move", Limit: 15 * time.Minute, Run: locks},

@@ -12,7 +12,7 @@ func TestSelect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"bring-up", "setup-again", "crash", "move", "locks", "monitor-recovers", "stop-busy", "killed-action", "probe-bare", "ocf-tester", "split-brain-manual"}
+	want := []string{"bring-up", "setup-again", "split-brain-manual", "crash", "move", "locks", "monitor-recovers", "stop-busy", "killed-action", "probe-bare", "ocf-tester"}
 	if got := scenarioNames(usual); !slices.Equal(got, want) {
 		t.Errorf("without names: %v, want %v", got, want)
 	}

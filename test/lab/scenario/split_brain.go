@@ -457,10 +457,9 @@ func standalone(ctx context.Context, t *T) error {
 	return t.whole(ctx)
 }
 
-// splitScenarios are the scenarios of the daemon.
+// splitScenarios are the scenarios of the daemon that have to be named.
 func splitScenarios() []Scenario {
 	return []Scenario{
-		{Name: "split-brain-manual", Summary: "a split brain is found on both nodes, held, remembered, and resolved by hand", Limit: 20 * time.Minute, Run: splitManual},
 		{Name: "split-brain-auto", Summary: "each policy resolves a split brain; the discarded data is in a snapshot", ByName: true, Limit: 40 * time.Minute, Run: splitAuto},
 		{Name: "split-brain-refuse", Summary: "what must not be resolved is held, with the reason", ByName: true, Limit: 40 * time.Minute, Run: splitRefuse},
 		{Name: "daemon-killed", Summary: "the daemon is killed at each effect of a resolution: continued or held, never twice", ByName: true, Limit: 60 * time.Minute, Run: daemonKilled},
