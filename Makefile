@@ -42,9 +42,9 @@ check: ## The quick loop: format, vet, lint, unit tests, tidy, meta-data, script
 fmt: tools ## Format the Go code
 	@$(TOOLS)/gofumpt -w cmd ocf pkg test tools
 
-race: ## The unit tests under the race detector
+race: ## The tests of packages with goroutines under the race detector
 	@scripts/install-deps check
-	@CGO_ENABLED=1 $(STAGE) "race tests" go test -short -race -vet=off -timeout 5m -skip '^TestScripts$$' ./...
+	@CGO_ENABLED=1 $(STAGE) "race tests" go test -short -race -vet=off -timeout 5m -skip '^TestScripts$$' $$(scripts/race-packages)
 
 histories: ## 100,000 histories of two nodes and a split brain
 	@$(STAGE) "histories" go test -vet=off -count=1 -run '^TestModel$$' ./pkg/splitbrain
