@@ -187,7 +187,7 @@ func (w *owner) partner(t *talk) bool {
 }
 
 // exchange asks for the evidence of the peers that are not connected.
-func (w *owner) exchange(_ context.Context, now time.Time) {
+func (w *owner) exchange(now time.Time) {
 	for _, t := range w.sorted() {
 		calm := t.seen.Live || w.state.Resources[t.resource] == nil
 		if t.querying || !w.partner(t) || calm && t.phase == splitbrain.PhaseNone {
@@ -260,7 +260,7 @@ const failureRest = 2 * time.Minute
 func (w *owner) reportFailure(c drbd.Change) {
 	group := w.settings.groupOf(c.ID.Resource)
 	r := w.state.Resources[c.ID.Resource]
-	if group == "" || r == nil || !w.settings.reportFailures || r.Role != drbd.RolePrimary || !lost(r, c) || time.Since(w.reported) < failureRest {
+	if group == "" || r == nil || !w.settings.config.Pacemaker.ReportFailures || r.Role != drbd.RolePrimary || !lost(r, c) || time.Since(w.reported) < failureRest {
 		return
 	}
 	w.reported = time.Now()

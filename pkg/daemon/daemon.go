@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -118,7 +119,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	g.Go(func() error { w.cluster.run(run); return nil })
 	g.Go(func() error { w.alerts.run(run); return nil })
 	g.Go(func() error {
-		watch(run, d.o.Log, dirOf(d.o.ConfigFile), func() { w.inbox.post(run, (*owner).reload) })
+		watch(run, d.o.Log, filepath.Dir(d.o.ConfigFile), func() { w.inbox.post(run, (*owner).reload) })
 		return nil
 	})
 	g.Go(func() error {

@@ -36,7 +36,7 @@ type localFacts struct {
 }
 
 // lookLocal looks whether the group runs here, while there is a split brain.
-func (w *owner) lookLocal(_ context.Context, now time.Time) {
+func (w *owner) lookLocal(now time.Time) {
 	if w.local.busy || now.Before(w.local.due) {
 		return
 	}
@@ -99,7 +99,7 @@ func groupConfig(c *config.Config) *group.Config {
 }
 
 // lookGroup looks at the group for the metrics.
-func (w *owner) lookGroup(_ context.Context, now time.Time) {
+func (w *owner) lookGroup(now time.Time) {
 	if w.group.config == nil || w.group.busy || now.Before(w.group.due) {
 		return
 	}

@@ -111,7 +111,7 @@ func (w *owner) run(ctx context.Context, updates <-chan stream.Update) error {
 		case <-w.o.Reload:
 			w.reloadAsked()
 		case <-tick.C:
-			w.tick(ctx)
+			w.tick()
 		}
 		w.alive.Store(time.Now().UnixNano())
 	}
@@ -130,7 +130,7 @@ func (w *owner) reloadAsked() {
 }
 
 // tick does what has to be done from time to time.
-func (w *owner) tick(ctx context.Context) {
+func (w *owner) tick() {
 	now := time.Now()
 	if w.unheard {
 		w.readRecords()
@@ -138,9 +138,9 @@ func (w *owner) tick(ctx context.Context) {
 	for _, t := range w.sorted() {
 		w.handle(t, splitbrain.Tick{})
 	}
-	w.exchange(ctx, now)
-	w.lookLocal(ctx, now)
-	w.lookGroup(ctx, now)
+	w.exchange(now)
+	w.lookLocal(now)
+	w.lookGroup(now)
 	w.count()
 	if w.dirty {
 		w.expose()
@@ -260,14 +260,11 @@ func (w *owner) meet(name string, at time.Time) {
 	}
 }
 
-// name84 is what DRBD 8.4 calls its only connection.
-const name84 = "peer"
-
 // connections are those of r. DRBD 8.4 does not show its only one while that is
 // StandAlone, so one that is not there is taken for that.
 func connections(r *drbd.Resource) []*drbd.Connection {
 	if r.Kernel84 && len(r.Connections) == 0 {
-		return []*drbd.Connection{{Name: name84, State: drbd.ConnStandAlone}}
+		return []*drbd.Connection{{Name: drbd.Name84, State: drbd.ConnStandAlone}}
 	}
 	return r.SortedConnections()
 }

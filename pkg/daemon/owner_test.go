@@ -254,7 +254,7 @@ func TestPeerWithoutName(t *testing.T) {
 			n.Delete("/var/lib/drbdnfs")
 			n.start()
 			w.sleep(time.Second)
-			if s := n.status(); s.Peer != name84 {
+			if s := n.status(); s.Peer != drbd.Name84 {
 				t.Errorf("drbdtest%d has %+v", i+1, s)
 			}
 		}

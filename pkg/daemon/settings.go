@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,14 +16,11 @@ import (
 
 // settings is what the configuration file says.
 type settings struct {
-	config         *config.Config // nil: there is no file
-	data           []byte         // as it was read last, in use or not
-	read           bool
-	broken         string // why the file cannot be used; config is the old one
-	reportFailures bool
+	config *config.Config // nil: there is no file
+	data   []byte         // as it was read last, in use or not
+	read   bool
+	broken string // why the file cannot be used; config is the old one
 }
-
-func dirOf(path string) string { return filepath.Dir(path) }
 
 // groupOf is the name in Pacemaker of the group that a resource carries, "" for
 // a resource of somebody else.
@@ -103,10 +99,9 @@ func (w *owner) configure() {
 	if c := w.settings.config; c != nil {
 		scope = metrics.Scope{Managed: []string{c.Resource.Name}, All: c.Metrics.Resources == config.ResourcesAll, States: c.Metrics.States}
 		e = endpoint{Listen: w.listenAddress(c), Cert: c.Metrics.TLSCert, Key: c.Metrics.TLSKey, ClientCA: c.Metrics.ClientCA}
-		w.settings.reportFailures = c.Pacemaker.ReportFailures
 		w.group.config = groupConfig(c)
 	} else {
-		w.settings.reportFailures, w.group.config = false, nil
+		w.group.config = nil
 	}
 	w.metrics.SetScope(scope)
 	w.alerts.configure(w.settings.config)

@@ -6,15 +6,15 @@ import "strconv"
 // state model knows. Facts from drbd-utils user/v84/drbdsetup.c
 // (print_notifications) and user/v9/drbdsetup_events2.c, version 9.22.0.
 
-// name84 is what the tools print as the connection's name on an 8.4 kernel.
-const name84 = "peer"
+// Name84 is what the tools print as the connection's name on an 8.4 kernel.
+const Name84 = "peer"
 
 // missingName is the name of a connection of r whose line has none: an 8.4
 // kernel leaves it out where the connection has no addresses, as one that is
 // StandAlone when a dump begins.
 func missingName(r *Resource) string {
 	if r.Kernel84 {
-		return name84
+		return Name84
 	}
 	return ""
 }

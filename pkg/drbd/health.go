@@ -79,7 +79,7 @@ func (d *Device) where(r *Resource) string {
 // kernel, which has no names.
 func (c *Connection) label() string {
 	switch c.Name {
-	case name84:
+	case Name84:
 		return "peer"
 	case "":
 		return "peer " + strconv.Itoa(c.PeerNodeID)

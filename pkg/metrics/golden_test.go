@@ -142,7 +142,7 @@ func serving(t testing.TB, scope metrics.Scope) *world {
 	peer := metrics.Peer{Resource: "res0", NodeID: 1, Connection: "drbdtest2"}
 	w.snap = &metrics.Snapshot{
 		DRBD: st, StreamUp: true, Kernel: "9.1.23", Utils: "9.22.0", UsermodeHelper: drbd.Yes,
-		SplitBrains: map[metrics.Peer]metrics.SplitBrain{peer: {Phase: "resynced", DetectedAt: found}},
+		SplitBrains: map[metrics.Peer]metrics.SplitBrain{peer: {Phase: "reconnecting", DetectedAt: found}},
 		Policies:    map[string]string{"res0": "discard-least-changes"},
 		Groups: []metrics.Group{{
 			Name: "nfs", Active: true, Exports: 2, Announcements: map[string]uint64{"ipv4": 12, "ipv6": 0},

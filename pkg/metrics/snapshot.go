@@ -50,7 +50,7 @@ type SplitBrain struct {
 // Phases are the words of [SplitBrain].Phase, in the order in which a
 // resolution goes through them. The caller owns the slice.
 func Phases() []string {
-	return []string{"none", "found", "decided", "snapshotting", "discarding", "reconnecting", "resynced", "held"}
+	return []string{"none", "found", "decided", "snapshotting", "discarding", "reconnecting", "held"}
 }
 
 // Group is one NFS group as this node sees it.

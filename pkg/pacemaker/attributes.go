@@ -50,14 +50,6 @@ func (c *Client) Publish(ctx context.Context, name string, value []byte) error {
 	return c.update(ctx, "pacemaker.publish", name, "--update", mark+encoding.EncodeToString(value), "--private")
 }
 
-// Delete takes this node's published value back. It is idempotent; errors are
-// those of [Client.Publish].
-func (c *Client) Delete(ctx context.Context, name string) error {
-	// Without --private, a name that the daemon does not know would from now on
-	// be one that is written to the CIB.
-	return c.update(ctx, "pacemaker.delete", name, "--delete", "--private")
-}
-
 // SetNodeAttribute sets an attribute of this node that the cluster's rules can
 // refer to. It is transient: gone when the node leaves the cluster. Value is a
 // plain word, as is name; words that differ only in case are the same.

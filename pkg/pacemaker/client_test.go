@@ -151,28 +151,23 @@ func TestPublishText(t *testing.T) {
 	}
 }
 
-// Ensure that the programs get exactly these arguments, and that a name that
-// the daemon does not know yet stays private when it is deleted.
+// Ensure that the programs get exactly these arguments.
 func TestArguments(t *testing.T) {
 	w := newWorld(t)
 	_ = w.c.Publish(ctx(), "ev", []byte("abc"))
-	_ = w.c.Delete(ctx(), "ev")
 	_, _ = w.c.Query(ctx(), "ev")
 	_ = w.c.SetNodeAttribute(ctx(), "victim", "res0")
 	_ = w.c.ClearNodeAttribute(ctx(), "victim")
-	_ = w.c.Delete(ctx(), "never")
 	want := []string{
 		"attrd_updater --name ev --update v1:c5h66 --private",
-		"attrd_updater --name ev --delete --private",
 		"attrd_updater --query --all --name ev",
 		"attrd_updater --name victim --update res0",
 		"attrd_updater --name victim --delete",
-		"attrd_updater --name never --delete --private",
 	}
 	if diff := cmp.Diff(want, w.Commands()); diff != "" {
 		t.Errorf("commands (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]bool{"ev": true, "victim": false, "never": true}, w.private); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"ev": true, "victim": false}, w.private); diff != "" {
 		t.Errorf("private (-want +got):\n%s", diff)
 	}
 }
@@ -215,7 +210,6 @@ var calls = []struct {
 }{
 	{"pacemaker.status", func(ctx context.Context, w *world) error { _, err := w.c.Status(ctx); return err }},
 	{"pacemaker.publish", func(ctx context.Context, w *world) error { return w.c.Publish(ctx, "ev", []byte("secret of nobody")) }},
-	{"pacemaker.delete", func(ctx context.Context, w *world) error { return w.c.Delete(ctx, "ev") }},
 	{"pacemaker.query", func(ctx context.Context, w *world) error { _, err := w.c.Query(ctx, "ev"); return err }},
 	{"pacemaker.set", func(ctx context.Context, w *world) error { return w.c.SetNodeAttribute(ctx, "victim", "1") }},
 	{"pacemaker.clear", func(ctx context.Context, w *world) error { return w.c.ClearNodeAttribute(ctx, "victim") }},
@@ -307,7 +301,6 @@ func TestNames(t *testing.T) {
 	for _, name := range []string{"", "-D", "--all", "a b", "a\"b", "a\nb", "ä", strings.Repeat("a", 101)} {
 		for what, err := range map[string]error{
 			"publish":  w.c.Publish(ctx(), name, nil),
-			"delete":   w.c.Delete(ctx(), name),
 			"set":      w.c.SetNodeAttribute(ctx(), name, "1"),
 			"value":    w.c.SetNodeAttribute(ctx(), "victim", name),
 			"clear":    w.c.ClearNodeAttribute(ctx(), name),

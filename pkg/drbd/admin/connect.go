@@ -190,7 +190,7 @@ func target(v84 bool, res, peer string) (string, error) {
 		return "", err
 	}
 	switch {
-	case v84 && (peer == "" || peer == name84):
+	case v84 && (peer == "" || peer == drbd.Name84):
 		return res, nil
 	case v84 || peer == "" || strings.ContainsAny(peer, "/: \t\n"):
 		return "", fmt.Errorf("%w: %q", ErrUnknownConnection, peer)

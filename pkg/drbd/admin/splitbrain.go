@@ -29,9 +29,6 @@ var (
 	ErrDetached = errors.New("DRBD volume has no disk attached")
 )
 
-// name84 is how the tools call the only connection of a resource on DRBD 8.4.
-const name84 = "peer"
-
 // GI returns the generation identifiers of each volume of r towards peer, the
 // name of a connection: by volume, the one line that "drbdsetup get-gi" prints,
 // without its end, for package gi. r is as [Admin.Status] returns it; DRBD 8.4

@@ -32,13 +32,23 @@ func (t *T) splitReady(ctx context.Context) (active, passive string, err error) 
 // setPolicy writes the policy into the configuration of both nodes and waits
 // until both daemons go by it.
 func (t *T) setPolicy(ctx context.Context, policy, more string) error {
+	if err := t.writePolicy(ctx, policy, more); err != nil {
+		return err
+	}
+	return t.awaitPolicy(ctx, policy)
+}
+
+// writePolicy writes the policy, and further lines, on both nodes.
+func (t *T) writePolicy(ctx context.Context, policy, more string) error {
 	script := fmt.Sprintf(`f=/etc/drbdnfs/drbdnfs.toml
 sed '/^\[split_brain\]/,$d' $f >$f.new
 printf '[split_brain]\npolicy = "%%s"\n%%b' '%s' '%s' >>$f.new
 chmod 600 $f.new && mv $f.new $f`, policy, more)
-	if err := t.Cluster.Both(ctx, script); err != nil {
-		return err
-	}
+	return t.Cluster.Both(ctx, script)
+}
+
+// awaitPolicy waits until both daemons go by a policy.
+func (t *T) awaitPolicy(ctx context.Context, policy string) error {
 	return t.onBoth(ctx, "the policy "+policy, 30*time.Second, `drbdnfs_discard_policy_info{name="res0",policy="`+policy+`"} 1`)
 }
 
@@ -249,6 +259,17 @@ func (t *T) survived(ctx context.Context, tag string) {
 	t.Check(!strings.Contains(out, "lost-"+tag), "the victim's file is there:\n%s", out)
 }
 
+// observe gives the daemons time for what they must not do. Nothing that could be
+// waited for tells that they have not done it.
+func observe(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
 // untouched checks that no node has discarded anything.
 func (t *T) untouched(ctx context.Context) error {
 	for _, node := range rig.Nodes() {
@@ -297,7 +318,9 @@ func splitManual(ctx context.Context, t *T) error {
 			return fmt.Errorf("after a restart of the daemon: %w", err)
 		}
 	}
-	time.Sleep(10 * time.Second)
+	if err := observe(ctx, 10*time.Second); err != nil {
+		return err
+	}
 	if err := t.untouched(ctx); err != nil {
 		return err
 	}
@@ -437,7 +460,9 @@ func standalone(ctx context.Context, t *T) error {
 	if _, err := t.Rig.SSH(ctx, rig.Client, "echo more >"+mountV3+"/while-disconnected; sync"); err != nil {
 		return err
 	}
-	time.Sleep(30 * time.Second)
+	if err := observe(ctx, 30*time.Second); err != nil {
+		return err
+	}
 	for _, node := range []string{active, passive} {
 		if err := t.phase(ctx, node, "none", 15*time.Second); err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spacei/drbdnfs/pkg/daemon"
-	"github.com/spacei/drbdnfs/pkg/journal"
 	"github.com/spacei/drbdnfs/test/lab/rig"
 )
 
@@ -104,15 +103,20 @@ func (t *T) refuseRound(ctx context.Context, r refusal, active, passive string) 
 	if err != nil {
 		return err
 	}
-	time.Sleep(15 * time.Second)
+	if err := observe(ctx, 15*time.Second); err != nil {
+		return err
+	}
 	if err := t.untouched(ctx); err != nil {
+		return err
+	}
+	// Manual, before the cause is gone, or the daemons would do it now.
+	if err := t.writePolicy(ctx, "manual", ""); err != nil {
 		return err
 	}
 	if err := r.undo(ctx, t, active, passive); err != nil {
 		return err
 	}
-	// Manual, before the cause is gone, or the daemons would do it now.
-	if err := t.setPolicy(ctx, "manual", ""); err != nil {
+	if err := t.awaitPolicy(ctx, "manual"); err != nil {
 		return err
 	}
 	if err := t.byHand(ctx, passive, active); err != nil {
@@ -128,9 +132,6 @@ func (t *T) refuseRound(ctx context.Context, r refusal, active, passive string) 
 // coolDown lets one split brain be resolved, and sees the next one held.
 func (t *T) coolDown(ctx context.Context, active, passive string) error {
 	t.Logf("a further split brain within the cool-down")
-	if _, err := t.Rig.SSH(ctx, passive, "true"); err != nil {
-		return err
-	}
 	if err := t.autoRound(ctx, active, passive, "discard-secondary", `resolutions = 1\n`, nil); err != nil {
 		return err
 	}
@@ -212,10 +213,11 @@ func (t *T) killRound(ctx context.Context, active, passive, node, point string) 
 	return t.removeSnapshots(ctx, passive)
 }
 
-// orders counts the orders to discard that DRBD has been given on a node since
-// it booted, as the kernel tells them; a person's count as well.
+// orders counts how often DRBD has discarded a node's data by order since it
+// booted, as its kernel tells it: a daemon that was killed may not have told. A
+// person's orders count as well.
 func (t *T) orders(ctx context.Context, node string) (int, error) {
-	at, err := t.stamps(ctx, node, "MESSAGE_ID="+journal.SplitBrainDiscarded)
+	at, err := t.stamps(ctx, node, "-k --grep 'Split-Brain detected, manually solved'")
 	return len(at), err
 }
 
@@ -249,8 +251,7 @@ func (t *T) end(ctx context.Context, active, passive string) (string, error) {
 		_, err = t.Cluster.WaitReady(ctx, readyLimit)
 		return how, err
 	}
-	time.Sleep(15 * time.Second) // whether it stays so
-	return how, nil
+	return how, observe(ctx, 15*time.Second)
 }
 
 // streamLost is the scenario stream-lost.
