@@ -122,6 +122,10 @@ func (s *systemd) do(member, unit string, args []any) (job dbus.ObjectPath, name
 		return "", s.refuse
 	}
 	result := s.result[unit]
+	// With another mode a job waits for Pacemaker's own stop, which waits for it.
+	if mode := fmt.Sprint(args[min(1, len(args)-1)]); (member == "StartTransientUnit" || member == "StopUnit") && mode != "ignore-dependencies" {
+		return "", "DeadlockWithPacemaker"
+	}
 	switch member {
 	case "StartTransientUnit":
 		if s.loaded[unit] || s.failed[unit] {

@@ -67,6 +67,13 @@ func (u Unit) properties() []sddbus.Property {
 	return props
 }
 
+// alone is the job mode of transient units. They are stopped after Pacemaker at
+// shutdown ([Unit.Before]); with the usual mode "replace" a stop that Pacemaker
+// itself asks for, while it is being stopped, would wait for that order too, and
+// Pacemaker for it. "ignore-dependencies" lets such a job run at once, and a job
+// that waits already (systemd: job_merge_into_installed).
+const alone = "ignore-dependencies"
+
 // stopTimeout is how long a transient unit may take to end after SIGTERM
 // before systemd kills its control group.
 const stopTimeout = 3 * time.Second
@@ -110,11 +117,11 @@ func (h *Host) StartTransient(ctx context.Context, op string, u Unit) error {
 func startTransient(ctx context.Context, conn *sddbus.Conn, u Unit) error {
 	props := u.properties()
 	if u.NoWait {
-		_, err := conn.StartTransientUnitContext(ctx, u.Name, "replace", props, nil)
+		_, err := conn.StartTransientUnitContext(ctx, u.Name, alone, props, nil)
 		return err
 	}
 	return await(ctx, u.Name, func(done chan<- string) (int, error) {
-		return conn.StartTransientUnitContext(ctx, u.Name, "replace", props, done)
+		return conn.StartTransientUnitContext(ctx, u.Name, alone, props, done)
 	})
 }
 
@@ -139,8 +146,10 @@ func await(ctx context.Context, name string, job func(chan<- string) (int, error
 	}
 }
 
-// StopUnit stops unit name and waits until it is gone. A unit that is not
-// loaded is no error.
+// StopUnit stops the transient unit name and waits until it is gone. It does not
+// wait for units that systemd would stop before, so that an action of Pacemaker
+// can stop it while Pacemaker is being stopped. A unit that is not loaded is no
+// error.
 func (h *Host) StopUnit(ctx context.Context, op, name string) error {
 	err := withSystemd(ctx, func(conn *sddbus.Conn) error { return stopUnit(ctx, conn, name) })
 	if err != nil {
@@ -151,7 +160,7 @@ func (h *Host) StopUnit(ctx context.Context, op, name string) error {
 
 func stopUnit(ctx context.Context, conn *sddbus.Conn, name string) error {
 	err := await(ctx, name, func(done chan<- string) (int, error) {
-		return conn.StopUnitContext(ctx, name, "replace", done)
+		return conn.StopUnitContext(ctx, name, alone, done)
 	})
 	if isNoSuchUnit(err) {
 		return nil
