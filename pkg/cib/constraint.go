@@ -7,8 +7,10 @@ import (
 	"github.com/beevik/etree"
 )
 
-// preference is what the preferred node is worth: less than the stickiness, so
-// that the group does not move back by itself.
+// preference is what the preferred node is worth. However small, the group goes
+// back to that node by itself once its data is good again: both nodes have an
+// instance, so that stickiness does not hold the promoted role (crm_simulate
+// 2.1.5).
 const preference = "50"
 
 // VictimAttribute is the node attribute with which drbdnfsd says that what a node

@@ -75,8 +75,8 @@ func (k *checker) checkPorts() {
 	}
 }
 
-// stateDir is where the NFS state is on the volume.
-func (c *Config) stateDir() string {
+// StateDir is where the NFS state is on the volume.
+func (c *Config) StateDir() string {
 	if c.NFS.StateDir != "" {
 		return c.NFS.StateDir
 	}
@@ -110,7 +110,7 @@ func (k *checker) checkExports() {
 }
 
 func (k *checker) exportPath(at, dir string) {
-	mount, state := k.c.Filesystem.Mount, k.c.stateDir()
+	mount, state := k.c.Filesystem.Mount, k.c.StateDir()
 	switch {
 	case strings.ContainsAny(dir, `"\`):
 		k.add(at, "a quote or backslash in the path", "rename the directory")

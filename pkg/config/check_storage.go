@@ -23,7 +23,7 @@ func isLINSTORName(s string) bool {
 
 func (k *checker) checkStorage() {
 	s := k.c.Storage
-	k.oneOf("storage.manager", s.Manager, ManagerLINSTOR, ManagerDRBDADM)
+	k.oneOf("storage.manager", s.Manager, ManagerLINSTOR, ManagerDRBDADM, ManagerNone)
 	k.oneOf("storage.driver", s.Driver, DriverLVM, DriverLVMThin)
 	if s.Controller != k.c.First().Name {
 		k.node("storage.controller", s.Controller)

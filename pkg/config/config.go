@@ -61,8 +61,10 @@ type Host struct {
 const (
 	ManagerLINSTOR = "linstor"
 	ManagerDRBDADM = "drbdadm"
-	DriverLVM      = "lvm"
-	DriverLVMThin  = "lvmthin"
+	// ManagerNone leaves volume and DRBD resource to whoever made them.
+	ManagerNone   = "none"
+	DriverLVM     = "lvm"
+	DriverLVMThin = "lvmthin"
 )
 
 // Storage is where the volume's data is.

@@ -53,7 +53,7 @@ var keys = []key{
 	{"storage", tTable, "", "", "Where the volume's data is."},
 	{
 		"storage.manager", tText, `"linstor"`, "",
-		"Who makes the volume: `linstor`, or `drbdadm` for sites without LINSTOR and for DRBD 8.4.",
+		"Who makes the volume: `linstor`; `drbdadm` for sites without LINSTOR and for DRBD 8.4; `none` for a resource that is there already and stays as it is.",
 	},
 	{"storage.controller", tText, "", "the first node", "Node that runs the LINSTOR controller."},
 	{"storage.volume_group", tText, `"drbdpool"`, "", "LVM volume group that holds the volume on each node."},
@@ -109,7 +109,7 @@ var keys = []key{
 
 	{"pacemaker", tTable, "", "", "How the group appears in Pacemaker."},
 	{"pacemaker.group", tText, `"nfs"`, "", "Id of the primitive; its clone is called GROUP-clone."},
-	{"pacemaker.preferred", tText, "", "none", "Node that serves when all else is equal."},
+	{"pacemaker.preferred", tText, "", "none", "Node that serves when all else is equal: the service goes back to it by itself once its data is good again."},
 	{"pacemaker.notify", tBool, "false", "", "Turns the clone's notifications on, which cost time in each failover."},
 	{"pacemaker.stickiness", tNumber, "200", "", "How much the group prefers to stay where it is."},
 	{"pacemaker.migration_threshold", tNumber, "3", "", "Failures on a node after which the group moves; 0 is never."},

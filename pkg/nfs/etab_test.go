@@ -91,8 +91,8 @@ func TestUnescape(t *testing.T) {
 		{`/lone\`, `/lone\`},
 	}
 	for _, tt := range tests {
-		if got := unescape(tt.in); got != tt.want {
-			t.Errorf("unescape(%q) = %q, want %q", tt.in, got, tt.want)
+		if got := Unescape(tt.in); got != tt.want {
+			t.Errorf("Unescape(%q) = %q, want %q", tt.in, got, tt.want)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func FuzzMissing(f *testing.F) {
 		if m := Missing([]Export{e}, etab+"\n"+line); len(m) != 0 {
 			t.Errorf("%q is missing in %q", e.Path, line)
 		}
-		if got := unescape(escaped(path)); got != path {
+		if got := Unescape(escaped(path)); got != path {
 			t.Errorf("%q comes back as %q", path, got)
 		}
 	})

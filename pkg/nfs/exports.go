@@ -320,7 +320,7 @@ func Missing(want []Export, etab string) []Export {
 			continue
 		}
 		client, _, _ = strings.Cut(client, "(")
-		dir = unescape(dir)
+		dir = Unescape(dir)
 		have[dir+" "+strings.NewReplacer("[", "", "]", "").Replace(client)] = true
 		have[dir] = true
 	}
@@ -333,8 +333,8 @@ func Missing(want []Export, etab string) []Export {
 	return missing
 }
 
-// unescape undoes the octal escapes of etab (nfs-utils support/nfs/xio.c).
-func unescape(s string) string {
+// Unescape undoes the octal escapes of etab (nfs-utils support/nfs/xio.c).
+func Unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s
 	}

@@ -73,7 +73,7 @@ func (r *run) follow(ctx context.Context, m module) (complete bool, why error) {
 
 // version returns the version of the utilities, zero when that is not known.
 func (r *run) version(ctx context.Context) drbd.Version {
-	v, err := utils(ctx, r.host)
+	v, err := Utils(ctx, r.host)
 	if err != nil && ctx.Err() == nil && !r.unversioned {
 		r.log.Warn("version of drbd-utils not known, events2 runs with the options of old ones", "err", err)
 	}

@@ -56,9 +56,15 @@ func refresh() host.Cmd {
 	return host.Cmd{Op: refreshOp, Name: drbdsetup, Args: []string{"events2", "--now", "--statistics"}}
 }
 
-// utils asks for the version of the utilities. drbdadm prints it before it
-// reads any configuration or looks for the module; drbdsetup has no such option.
-func utils(ctx context.Context, h machine) (drbd.Version, error) {
+// runner is what Utils needs of a machine.
+type runner interface {
+	Run(ctx context.Context, c host.Cmd) (host.Result, error)
+}
+
+// Utils asks for the version of the utilities, for at most 5 s. drbdadm prints it
+// before it reads any configuration or looks for the module; drbdsetup has no
+// such option. A drbdadm that does not tell is an error.
+func Utils(ctx context.Context, h runner) (drbd.Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionMax)
 	defer cancel()
 	res, err := h.Run(ctx, host.Cmd{Op: versionOp, Name: "drbdadm", Args: []string{"--version"}})

@@ -56,6 +56,14 @@ func (s *Stage) maxPeers(f *facts) int {
 	return max(defaultPeers, len(s.Config.Nodes)-1)
 }
 
+// VolumeBytes is how large a logical volume has to be for a DRBD device of size
+// bytes: with the metadata of DRBD 9 (v9) for as many peers as this stage makes
+// room for, or of DRBD 8.4.
+func VolumeBytes(c *config.Config, size config.Size, v9 bool) int64 {
+	s := &Stage{Options: Options{Config: c}}
+	return withMetadata(size.Bytes(), s.maxPeers(&facts{v9: v9}))
+}
+
 // withMetadata returns the size of a volume that leaves size bytes to DRBD's
 // device beside internal metadata for peers (User's Guide, "Estimating metadata
 // size": a bit for each 4 KiB and peer, activity log and superblock).

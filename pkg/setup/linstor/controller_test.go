@@ -29,6 +29,7 @@ type controller struct {
 	rds       map[string]*definition
 	free      map[string]int64 // KiB in the volume group of each node
 	onlineIn  int              // looks at the nodes until a new one is ONLINE
+	deaf      bool             // says yes to a new size and keeps the old one
 	deployIn  int              // looks at the resources until a new one is deployed
 	token     string           // bearer token that is asked for
 	password  string           // basic authentication that is asked for
@@ -99,6 +100,7 @@ func newController(t *testing.T) *controller {
 		"PUT /v1/resource-definitions/{rd}":                         c.modifyDefinition,
 		"GET /v1/resource-definitions/{rd}/volume-definitions/{nr}": c.getVolume,
 		"POST /v1/resource-definitions/{rd}/volume-definitions":     c.createVolume,
+		"PUT /v1/resource-definitions/{rd}/volume-definitions/{nr}": c.modifyVolume,
 		"GET /v1/resource-definitions/{rd}/resources/{node}":        c.getResource,
 		"POST /v1/resource-definitions/{rd}/resources/{node}":       c.createResource,
 		"GET /v1/view/resources":                                    c.listResources,

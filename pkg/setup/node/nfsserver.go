@@ -55,6 +55,8 @@ func (s *Stage) lookNFSServer(ctx context.Context) ([]setup.Item, error) {
 	switch {
 	case group.active() && u.active():
 		return []setup.Item{warn(nfsServer, "it counts as running beside the group: stopping it would stop the group", "move the group to another node, then systemctl disable --now "+nfsServer)}, nil
+	case foreign && s.replace && u.active():
+		return s.lookReplaced(u, exports), nil
 	case foreign && len(exports) > 0:
 		return []setup.Item{refuse("", nfsServer, "it serves exports of its own: "+strings.Join(exports, ", "), "move them to [[export]] or to another machine, empty /etc/exports and run systemctl disable --now "+nfsServer)}, nil
 	case foreign && !u.active():
@@ -106,7 +108,13 @@ func (s *Stage) lookExports(exports []string) []setup.Item {
 		return nil
 	}
 	for _, dir := range exports {
-		if mount := s.cfg.Filesystem.Mount; dir == mount || strings.HasPrefix(dir, mount+"/") {
+		if s.onVolume(dir) {
+			if s.replace && !slices.ContainsFunc(exports, func(d string) bool { return !s.onVolume(d) }) {
+				return []setup.Item{{
+					Object: exportsFile, Action: setup.Change, Detail: "renamed to " + exportsAside, Why: "the agent exports what is in [[export]]",
+					Do: func(context.Context, setup.Progress) error { return s.SetExportsAside() },
+				}}
+			}
 			return []setup.Item{refuse("filesystem.mount", "/etc/exports", dir+" is on the volume: systemd would mount it at boot", "take it out: the agent exports what is in [[export]]")}
 		}
 	}
@@ -138,14 +146,21 @@ func (s *Stage) exports(inForce bool) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for line := range strings.Lines(string(data)) {
-			if f := strings.Fields(line); len(f) > 0 && !strings.HasPrefix(f[0], "#") {
-				out = append(out, strings.Trim(f[0], `"`))
-			}
-		}
+		out = append(out, exported(data)...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// exported lists the directories of a file of exports(5).
+func exported(data []byte) []string {
+	var out []string
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) > 0 && !strings.HasPrefix(f[0], "#") {
+			out = append(out, strings.Trim(f[0], `"`))
+		}
+	}
+	return out
 }
 
 // threads reports whether the kernel's server runs.

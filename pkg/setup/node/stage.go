@@ -23,6 +23,7 @@ type Machine interface {
 	Readlink(path string) (string, error)
 	WriteFileAtomic(op, path string, data []byte, perm fs.FileMode) error
 	MkdirAll(op, path string, perm fs.FileMode) error
+	Rename(op, from, to string) error
 	Remove(op, path string) error
 	Mounts() ([]host.Mount, error)
 	Holders(ctx context.Context, mountID int, dir string) ([]host.Holder, error)
@@ -42,6 +43,9 @@ type Options struct {
 	Config  *config.Config // loaded, with its defaults
 	Self    string         // name of this node in the configuration
 	Log     *slog.Logger   // nil discards
+	// Replace leaves a server of hand-made resources running until the group takes
+	// its place, and sets its exports aside.
+	Replace bool
 }
 
 // Stage is the stage "host" on one node.
@@ -52,11 +56,13 @@ type Stage struct {
 	log   *slog.Logger
 	index int         // of this node in the configuration, -1 when it is not there
 	node  config.Node // this node
+	// replace is Options.Replace.
+	replace bool
 }
 
 // New returns the stage. It does nothing yet.
 func New(o Options) *Stage {
-	s := &Stage{m: o.Machine, cfg: o.Config, self: o.Self, log: o.Log, index: -1}
+	s := &Stage{m: o.Machine, cfg: o.Config, self: o.Self, log: o.Log, index: -1, replace: o.Replace}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -24,6 +24,9 @@ func (s *Stage) vgName() string { return "volume group " + s.cfg.Storage.VolumeG
 
 // lookVolumeGroup compares the volume group with the configuration.
 func (s *Stage) lookVolumeGroup(ctx context.Context) ([]setup.Item, error) {
+	if s.cfg.Storage.Manager == config.ManagerNone {
+		return nil, nil // the resource is there, with its volumes
+	}
 	if s.node.Diskless || !s.has("vgs") || !s.has("lsblk") || !s.has("blkid") {
 		return nil, nil // nothing to hold, or refused already
 	}

@@ -67,6 +67,7 @@ type unit struct{ load, active, file string }
 // world is a freshly installed node with its tools. Its fields are the state of
 // what the tools work on.
 type world struct {
+	taking bool // the place of hand-made resources
 	*hosttest.Host
 	text   string            // of the configuration
 	groups map[string]*group // volume groups
@@ -282,7 +283,7 @@ func (w *world) stage(t *testing.T) *node.Stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return node.New(node.Options{Machine: w, Config: cfg, Self: "drbdtest1"})
+	return node.New(node.Options{Machine: w, Config: cfg, Self: "drbdtest1", Replace: w.taking})
 }
 
 func (w *world) look(t *testing.T) []setup.Item {

@@ -42,6 +42,12 @@ type Options struct {
 	Config  *config.Config
 	Self    string       // this node's name
 	Log     *slog.Logger // nil discards
+	// Replace has the group take the place of hand-made resources that do its
+	// work; without it they are refused.
+	Replace bool
+	// Stopped is called when the hand-made resources have stopped, before the
+	// group comes; nil is nothing.
+	Stopped func() error
 }
 
 // Stage is the cib stage. Use New.
@@ -51,6 +57,10 @@ type Stage struct {
 	self    string
 	log     *slog.Logger
 	dir     string // of temporary files
+	replace bool
+	stopped func() error
+	// replaced are the hand-made primitives that may be disturbed.
+	replaced []string
 }
 
 // New returns the stage. It does nothing yet.
@@ -58,7 +68,7 @@ func New(o Options) *Stage {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Stage{machine: o.Machine, c: o.Config, self: o.Self, log: o.Log, dir: "/run/drbdnfs/setup-cib"}
+	return &Stage{machine: o.Machine, c: o.Config, self: o.Self, log: o.Log, dir: "/run/drbdnfs/setup-cib", replace: o.Replace, stopped: o.Stopped}
 }
 
 // Name is setup.CIB.
@@ -112,6 +122,9 @@ func (s *Stage) Look(ctx context.Context) ([]setup.Item, error) {
 			Object: "group " + s.group() + " in the CIB", Action: setup.Later, Detail: "Pacemaker does not run here yet",
 			Why: "the stage cluster starts it; systemctl status pacemaker", Key: "pacemaker.group",
 		}}, s.risks()...), nil
+	}
+	if items, err := s.handmade(ctx, v); err != nil || len(items) > 0 {
+		return append(items, s.risks()...), err
 	}
 	after, changes, err := cib.Merge(v.doc, s.c)
 	if err != nil {

@@ -126,7 +126,7 @@ func (s *Stage) disturbed(ctx context.Context, before, after []byte) ([]string, 
 	var out []string
 	for _, a := range planned {
 		name, _, _ := strings.Cut(a.Resource, ":")
-		ours := name == s.group() || strings.HasPrefix(name, "drbdnfs-")
+		ours := name == s.group() || strings.HasPrefix(name, "drbdnfs-") || slices.Contains(s.replaced, name)
 		if ours || a.Blocked == "true" || slices.Contains(harmless, a.Action) || slices.Contains(anyway, a) {
 			continue
 		}
