@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -146,11 +144,7 @@ var errForgotten = errors.New("evidence that was published is gone")
 func noCluster(err error) bool { return errors.Is(err, pacemaker.ErrNotRunning) }
 
 // attribute is where both sides of a talk publish their evidence.
-func (w *owner) attribute(k talkKey) string {
-	nodes := []string{w.self, k.peer}
-	slices.Sort(nodes)
-	return "drbdnfs-evidence-" + k.resource + "-" + strings.Join(nodes, "-")
-}
+func (w *owner) attribute(k talkKey) string { return splitbrain.Attribute(k.resource, w.self, k.peer) }
 
 // publish lets the peer know what this node knows. That all is still well is no
 // news: nobody asks then, and each update is a line in Pacemaker's log.

@@ -20,6 +20,8 @@ import (
 	"github.com/spacei/drbdnfs/pkg/kmsg"
 	"github.com/spacei/drbdnfs/pkg/metrics"
 	"github.com/spacei/drbdnfs/pkg/notice"
+	"github.com/spacei/drbdnfs/pkg/page"
+	"github.com/spacei/drbdnfs/pkg/status"
 )
 
 // Machine is what the daemon needs of the node; *host.Host is one. The group's
@@ -65,6 +67,7 @@ type Daemon struct {
 	self     string
 	stream   *stream.Stream
 	metrics  *metrics.Metrics
+	page     *page.Page // looks by itself; the owner has no part in it
 	snapshot atomic.Pointer[metrics.Snapshot]
 	alive    atomic.Int64 // when the owner's loop last turned, in nanoseconds since 1970
 	ready    atomic.Bool  // DRBD's state is complete
@@ -99,15 +102,23 @@ func New(o Options) (*Daemon, error) {
 	if d.stream, err = stream.New(stream.Options{Host: o.Host, Log: o.Log}); err != nil {
 		return nil, err
 	}
-	d.metrics, err = metrics.New(metrics.Options{Source: d.snapshot.Load, Version: o.Version, Revision: o.Revision})
+	if d.metrics, err = metrics.New(metrics.Options{Source: d.snapshot.Load, Version: o.Version, Revision: o.Revision}); err != nil {
+		return nil, err
+	}
+	looker, err := status.New(status.Options{Host: o.Host, ConfigFile: o.ConfigFile, StateDir: o.StateDir})
+	if err != nil {
+		return nil, err
+	}
+	d.page, err = page.New(page.Options{Look: looker.Look, Log: o.Log})
 	return d, err
 }
 
 // Run watches until ctx ends, and returns nil then. It never gives up before:
-// what is missing or fails is tried again, and said once. Run is for one
-// goroutine at a time; the goroutines that it starts end with it, but for one
-// that waits for a program that the kernel does not let end.
+// what is missing or fails is tried again, and said once. Run can be called
+// once; the goroutines that it starts end with it, but for those that wait for a
+// program or a file that the kernel does not let end.
 func (d *Daemon) Run(ctx context.Context) error {
+	defer d.page.Close()
 	w := newOwner(d)
 	w.load()
 	updates := make(chan stream.Update, 16)

@@ -148,7 +148,7 @@ func (w *owner) alert(t *talk, a splitbrain.Alert) {
 	case splitbrain.AlertFound:
 		w.metrics.SplitBrainDetected(t.resource, a.Status.FoundAt)
 	case splitbrain.AlertResolved:
-		if a.Result == splitbrain.ResultAutomatic {
+		if a.Result == splitbrain.ResultAutomatic || a.Result == splitbrain.ResultOrdered {
 			w.metrics.SplitBrainEnded(t.resource, policy, metrics.Resolved)
 		}
 	case splitbrain.AlertFailed:

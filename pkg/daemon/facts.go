@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/spacei/drbdnfs/pkg/config"
 	"github.com/spacei/drbdnfs/pkg/drbd"
+	"github.com/spacei/drbdnfs/pkg/drbd/admin"
 	"github.com/spacei/drbdnfs/pkg/group"
 	"github.com/spacei/drbdnfs/pkg/metrics"
 	"github.com/spacei/drbdnfs/pkg/mount"
@@ -87,13 +86,9 @@ func groupConfig(c *config.Config) *group.Config {
 	if err != nil {
 		return nil
 	}
-	state := c.NFS.StateDir
-	if state == "" {
-		state = c.Filesystem.Mount + "/var/lib/nfs"
-	}
 	return &group.Config{
 		Instance: c.Pacemaker.Group, Resource: c.Resource.Name, Dir: c.Filesystem.Mount, FSType: c.Filesystem.Type,
-		StateDir: state, Exports: exports, VIPs: vips, DRBDDown: group.DownAuto,
+		StateDir: c.StateDir(), Exports: exports, VIPs: vips, DRBDDown: group.DownAuto,
 		Server: nfs.ServerConfig{Threads: c.NFS.Threads, Lease: c.NFS.LeaseTime.D(), Grace: c.NFS.GraceTime.D(), Scope: c.NFS.Scope},
 	}
 }
@@ -197,13 +192,4 @@ func inspectNFSD(h Machine) *metrics.NFSD {
 }
 
 // usermodeHelper tells whether the kernel calls DRBD's handlers.
-func usermodeHelper(h Machine) drbd.Tri {
-	data, err := h.ReadFile("/sys/module/drbd/parameters/usermode_helper")
-	switch {
-	case errors.Is(err, fs.ErrNotExist), err != nil:
-		return drbd.Unknown
-	case strings.TrimSpace(string(data)) == "disabled":
-		return drbd.No
-	}
-	return drbd.Yes
-}
+func usermodeHelper(h Machine) drbd.Tri { return admin.New(h).UsermodeHelper() }

@@ -154,7 +154,7 @@ func TestCallsFailForGood(t *testing.T) {
 		want [2]splitbrain.Refusal // "" is resolved
 		told string
 	}{
-		{"splitbrain.save", 1, false, [2]splitbrain.Refusal{splitbrain.RefusalNotProven, splitbrain.RefusalState}, "cannot be saved"},
+		{"splitbrain.save", 1, false, [2]splitbrain.Refusal{splitbrain.RefusalPeerMissing, splitbrain.RefusalState}, "cannot be saved"},
 		{"splitbrain.marker-set", 1, false, [2]splitbrain.Refusal{"decided", splitbrain.RefusalMarker}, "could not be told to refuse promotion"},
 		{"pacemaker.set", 1, true, [2]splitbrain.Refusal{"decided", splitbrain.RefusalMarker}, "could not be told to refuse promotion"},
 		{"snapshot.lvcreate", 1, true, [2]splitbrain.Refusal{"decided", splitbrain.RefusalSnapshot}, "snapshot of res0 before discarding"},

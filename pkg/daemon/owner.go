@@ -62,6 +62,7 @@ type owner struct {
 	watchdog  time.Time
 	counted   stream.Counters // what the metrics have of them
 	forgotten bool            // what was remembered of split brains cannot be read
+	declared  declared        // what this node has told the others of itself
 }
 
 func newOwner(d *Daemon) *owner {
@@ -139,6 +140,7 @@ func (w *owner) tick() {
 		w.handle(t, splitbrain.Tick{})
 	}
 	w.exchange(now)
+	w.declare(now)
 	w.lookLocal(now)
 	w.lookGroup(now)
 	w.count()

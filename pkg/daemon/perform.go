@@ -12,7 +12,6 @@ import (
 	"github.com/spacei/drbdnfs/pkg/cib"
 	"github.com/spacei/drbdnfs/pkg/drbd"
 	"github.com/spacei/drbdnfs/pkg/drbd/admin"
-	"github.com/spacei/drbdnfs/pkg/drbd/gi"
 	"github.com/spacei/drbdnfs/pkg/group"
 	"github.com/spacei/drbdnfs/pkg/snapshot"
 	"github.com/spacei/drbdnfs/pkg/splitbrain"
@@ -85,19 +84,7 @@ func (p performer) volumes(ctx context.Context, r *drbd.Resource) ([]splitbrain.
 	if err != nil {
 		return nil, err
 	}
-	var out []splitbrain.Volume
-	for _, d := range r.SortedDevices() {
-		ids, err := gi.Parse(lines[d.Volume], r.Kernel84)
-		if err != nil {
-			return nil, fmt.Errorf("identifiers of %s volume %d: %w", r.Name, d.Volume, err)
-		}
-		bytes, ok := changed[d.Volume]
-		if !ok {
-			bytes = -1
-		}
-		out = append(out, splitbrain.Volume{Volume: d.Volume, Disk: d.Disk, Identifiers: ids, ChangedBytes: bytes})
-	}
-	return out, nil
+	return splitbrain.VolumesOf(r, lines, changed)
 }
 
 // locked runs f while no action of the agent runs.

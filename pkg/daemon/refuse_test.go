@@ -24,8 +24,8 @@ var refused = []struct {
 	{"mounts cannot be read", automatic("discard-secondary"), func(w *world) { w.nodes[1].Fail("mounts", errBusy) }, 1, splitbrain.RefusalVictimInUse},
 	{"survivor says nothing", automatic("discard-secondary"), func(w *world) { w.locked(func() { w.deaf["drbdtest1"] = true }) }, 1, splitbrain.RefusalPeerMissing},
 	{"victim says nothing", automatic("discard-secondary"), func(w *world) { w.locked(func() { w.deaf["drbdtest2"] = true }) }, 0, splitbrain.RefusalPeerMissing},
-	// What Pacemaker still has of it is that all is well.
-	{"survivor's daemon is down", automatic("discard-secondary"), func(w *world) { w.nodes[0].end() }, 1, splitbrain.RefusalNotProven},
+	// Pacemaker still has what it said last.
+	{"survivor's daemon is down", automatic("discard-secondary"), func(w *world) { w.nodes[0].end() }, 1, splitbrain.RefusalPeerMissing},
 	{"no cluster", automatic("discard-secondary"), func(w *world) { w.locked(func() { w.stopped = true }) }, 1, splitbrain.RefusalPeerMissing},
 	{"no room for a snapshot", automatic("discard-secondary"), func(w *world) { w.locked(func() { w.nodes[1].free = 8 * mib }) }, 1, splitbrain.RefusalSnapshot},
 	{"no logical volume", automatic("discard-secondary"), func(w *world) { w.locked(func() { w.nodes[1].lvs = nil }) }, 1, splitbrain.RefusalSnapshot},

@@ -134,6 +134,12 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s says %q", path, text)
 		}
 	}
+	if text := get(t, "http://"+r.addr+"/status.json"); !strings.Contains(text, `"resource": "res0"`) || !strings.Contains(text, `"source": "crm_mon"`) {
+		t.Errorf("the picture, without Pacemaker: %s", text)
+	}
+	if text := get(t, "http://"+r.addr+"/"); !strings.Contains(text, "<td>UpToDate</td>") {
+		t.Errorf("the status page: %s", text)
+	}
 	r.configure("discard-secondary")
 	r.shows(`policy="discard-secondary"} 1`)
 	r.write("drbdnfs.toml", "[", 0o600)

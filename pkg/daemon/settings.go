@@ -114,25 +114,14 @@ func (w *owner) configure() {
 
 // listenAddress is where the metrics are offered, "" for nowhere.
 func (w *owner) listenAddress(c *config.Config) string {
-	if c.Metrics.Listen == config.ListenOff {
-		return ""
-	}
-	port, own := strings.CutPrefix(c.Metrics.Listen, config.ListenNode+":")
-	if !own {
-		return c.Metrics.Listen
-	}
-	n, ok := c.Node(w.self)
+	addr, ok := c.MetricsAddress(w.self)
 	if !ok {
 		w.o.Log.Error("metrics.listen asks for this node's address, and the configuration has no such node", "node", w.self)
-		return ""
 	}
-	if strings.Contains(n.Address, ":") {
-		return fmt.Sprintf("[%s]:%s", n.Address, port)
-	}
-	return n.Address + ":" + port
+	return addr
 }
 
-// endpoint is where and how metrics are offered.
+// endpoint is where and how metrics and the status page are offered.
 type endpoint struct{ Listen, Cert, Key, ClientCA string }
 
 // serve offers the metrics as the last endpoint says, until ctx ends. An address
@@ -178,7 +167,7 @@ func (d *Daemon) serve(ctx context.Context, endpoints <-chan endpoint) {
 // when the address is free.
 func (d *Daemon) offer(ctx context.Context, e endpoint) (stop func(), err error) {
 	s, err := metrics.Listen(ctx, metrics.ServerOptions{
-		Metrics: d.metrics, Healthy: d.healthy, Ready: d.ready.Load,
+		Metrics: d.metrics, Healthy: d.healthy, Ready: d.ready.Load, Page: d.page,
 		Listen: []string{e.Listen}, TLSCert: e.Cert, TLSKey: e.Key, ClientCA: e.ClientCA, Log: d.o.Log,
 	})
 	if err != nil {

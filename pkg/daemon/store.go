@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -31,11 +30,8 @@ type store struct {
 	dir   string
 }
 
-const suffix = ".json"
-
-// path of a record is RESOURCE@PEER.json.
 func (s store) path(resource, peer string) string {
-	return s.dir + "/" + url.QueryEscape(resource) + "@" + url.QueryEscape(peer) + suffix
+	return s.dir + "/" + splitbrain.RecordFile(resource, peer)
 }
 
 // save puts a record on disk. It is there after a loss of power when save
@@ -63,17 +59,9 @@ func (s store) load() ([]splitbrain.Record, error) {
 	}
 	var records []splitbrain.Record
 	for _, name := range names {
-		base, ok := strings.CutSuffix(name, suffix)
-		resource, peer, both := strings.Cut(base, "@")
-		if !ok || !both {
-			continue
+		if resource, peer, ok := splitbrain.ParseRecordFile(name); ok {
+			records = append(records, s.read(resource, peer))
 		}
-		resource, err1 := url.QueryUnescape(resource)
-		peer, err2 := url.QueryUnescape(peer)
-		if err1 != nil || err2 != nil {
-			continue
-		}
-		records = append(records, s.read(resource, peer))
 	}
 	return records, nil
 }

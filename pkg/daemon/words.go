@@ -85,6 +85,8 @@ func (w *owner) noticed(n notice.Notice) {
 		w.metrics.AgentAction(n.Action.Group, n.Action.Name, n.Action.Code, took, n.When)
 	case n.Lift != nil:
 		w.lift(n.Lift.Resource)
+	case n.Order != nil:
+		w.order(n.Order)
 	case n.Helper != nil && w.known && !w.records[n.Helper.Record]:
 		if heard := w.handlerSaid(n); n.Helper.Record != "" {
 			w.records[n.Helper.Record] = heard
@@ -98,6 +100,30 @@ func (w *owner) lift(resource string) {
 		if t.resource == resource {
 			w.o.Log.Warn("a person lifts the hold", "resource", resource, "peer", t.peer)
 			w.handle(t, splitbrain.Lift{})
+		}
+	}
+}
+
+// order is a person's order to resolve a split brain, which both nodes then
+// follow. Only the resource of the configuration has an agent that can be held
+// off while its data is discarded.
+func (w *owner) order(o *notice.Order) {
+	log := w.o.Log.With("resource", o.Resource, "victim", o.Victim, "incident", o.Incident, "snapshot", o.Snapshot)
+	if w.settings.groupOf(o.Resource) == "" {
+		log.Error("a person's order is not followed, the resource is not the one of the configuration")
+		return
+	}
+	for _, t := range w.of(o.Resource) {
+		if o.Victim != w.self && o.Victim != t.peer {
+			continue
+		}
+		before := t.machine.Status().Order
+		w.handle(t, splitbrain.Ordered{Incident: o.Incident, Victim: o.Victim, Snapshot: splitbrain.SnapshotMode(o.Snapshot)})
+		t.phaseSince, t.queried = time.Now(), time.Time{} // the peer's answer is news
+		if s := t.machine.Status(); s.Order != before {
+			log.Warn("a person orders to discard", "peer", t.peer)
+		} else {
+			log.Error("a person's order is not followed", "peer", t.peer, "phase", string(s.Phase), "refusal", string(s.Refusal))
 		}
 	}
 }

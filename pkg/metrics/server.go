@@ -41,6 +41,8 @@ type ServerOptions struct {
 	// Ready is /readyz: whether the dump of events2 was complete. Required. It
 	// must not block.
 	Ready func() bool
+	// Page answers / and /status.json; nil is 404.
+	Page http.Handler
 	// Listen are addresses as host:port; none is [DefaultListen].
 	Listen []string
 	// TLSCert and TLSKey are PEM files; with them only TLS is spoken. They are
@@ -106,8 +108,8 @@ func newHTTP(o ServerOptions) *http.Server {
 	}
 }
 
-// newMux answers GET and HEAD, on three paths; other paths are 404 and other
-// methods 405.
+// newMux answers GET and HEAD, on three paths and those of the page; other paths
+// are 404 and other methods 405.
 func newMux(o ServerOptions) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics.registry, promhttp.HandlerOpts{
@@ -125,6 +127,10 @@ func newMux(o ServerOptions) *http.ServeMux {
 		}
 		answer(w, err)
 	})
+	if o.Page != nil {
+		mux.Handle("GET /{$}", o.Page)
+		mux.Handle("GET /status.json", o.Page)
+	}
 	return mux
 }
 

@@ -105,6 +105,32 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// Ensure that a page gets its two paths and nothing else.
+func TestPage(t *testing.T) {
+	o := options(serving(t, managed))
+	o.Page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "page "+r.URL.Path) })
+	h := metrics.NewHTTP(o).Handler
+	for _, tt := range []struct {
+		method, path string
+		code         int
+		body         string // a part of it
+	}{
+		{"GET", "/", 200, "page /"},
+		{"GET", "/status.json", 200, "page /status.json"},
+		{"HEAD", "/", 200, ""},
+		{"POST", "/", 405, ""},
+		{"POST", "/metrics", 405, ""},
+		{"GET", "/favicon.ico", 404, ""},
+		{"GET", "/healthz", 200, "ok\n"},
+	} {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest(tt.method, tt.path, nil))
+		if rec.Code != tt.code || !strings.Contains(rec.Body.String(), tt.body) {
+			t.Errorf("%s %s: %d %.100q, want %d %q", tt.method, tt.path, rec.Code, rec.Body, tt.code, tt.body)
+		}
+	}
+}
+
 // Ensure that OpenMetrics is not spoken even when it is asked for: the two
 // compatible counters would become something else.
 func TestTextFormatOnly(t *testing.T) {

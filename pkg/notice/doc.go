@@ -14,6 +14,7 @@
 // handler keeps a record of each call of DRBD's handler).
 //
 // Who may send is decided by the modes of the socket and of its directory, 0600
-// and 0700: root. Nothing is authorised by a notice; it is news, and whoever
-// acts on it looks for himself first.
+// and 0700: root. But for a lift and an order, which root gives, nothing is
+// authorised by a notice; it is news, and whoever acts on it looks for himself
+// first.
 package notice

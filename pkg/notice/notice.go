@@ -15,7 +15,8 @@ const MaxSize = 2048
 // reader ignores keys that it does not know.
 const version = 1
 
-// Notice is one piece of news. Exactly one of Action, Helper and Lift is set.
+// Notice is one piece of news. Exactly one of Action, Helper, Lift and Order is
+// set.
 type Notice struct {
 	Version int       `json:"version"` // set by Encode
 	Node    string    `json:"node"`    // as "uname -n" prints it
@@ -23,12 +24,22 @@ type Notice struct {
 	Action  *Action   `json:"action,omitempty"`
 	Helper  *Helper   `json:"helper,omitempty"`
 	Lift    *Lift     `json:"lift,omitempty"`
+	Order   *Order    `json:"order,omitempty"`
 }
 
 // Lift is an administrator's order to the daemon to forget why a split brain is
 // held, and to try again.
 type Lift struct {
 	Resource string `json:"resource"`
+}
+
+// Order is an administrator's order to the daemon to have a node discard its
+// data of one split brain, whatever the policy says.
+type Order struct {
+	Resource string `json:"resource"`
+	Incident string `json:"incident"` // as both nodes show it
+	Victim   string `json:"victim"`   // node
+	Snapshot string `json:"snapshot"` // required, if-possible or off
 }
 
 // Action is one run of the agent that has ended.
@@ -93,6 +104,8 @@ func Parse(data []byte) (Notice, error) {
 		return Notice{}, errors.New("notice of a helper without a name")
 	case n.Lift != nil && n.Lift.Resource == "":
 		return Notice{}, errors.New("notice of a lift without a resource")
+	case n.Order != nil && (n.Order.Resource == "" || n.Order.Incident == "" || n.Order.Victim == "" || n.Order.Snapshot == ""):
+		return Notice{}, errors.New("notice of an order without resource, incident, victim or snapshot")
 	}
 	return n, nil
 }
@@ -100,7 +113,7 @@ func Parse(data []byte) (Notice, error) {
 // news counts what n holds.
 func (n Notice) news() int {
 	count := 0
-	for _, there := range []bool{n.Action != nil, n.Helper != nil, n.Lift != nil} {
+	for _, there := range []bool{n.Action != nil, n.Helper != nil, n.Lift != nil, n.Order != nil} {
 		if there {
 			count++
 		}

@@ -95,6 +95,8 @@ func TestParse(t *testing.T) {
 		{"no group", `{"version":1,"action":{"name":"start"}}`, "without group"},
 		{"no name", `{"version":1,"action":{"group":"nfs"}}`, "without group, name"},
 		{"negative duration", `{"version":1,"action":{"group":"nfs","name":"start","duration_ms":-1}}`, "or duration"},
+		{"order", `{"version":1,"order":{"resource":"res0","incident":"5f1c","victim":"drbdtest2","snapshot":"off"}}`, ""},
+		{"an order about nobody", `{"version":1,"order":{"resource":"res0","incident":"5f1c","snapshot":"off"}}`, "without resource, incident, victim"},
 		{"no helper's name", `{"version":1,"helper":{"resource":"r"}}`, "without a name"},
 		{"too long", `{"version":1,"helper":{"name":"` + strings.Repeat("x", notice.MaxSize) + `"}}`, "more than 2048"},
 	}
@@ -124,8 +126,14 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if (n.Action == nil) == (n.Helper == nil) {
-			t.Fatalf("%q holds both or nothing", data)
+		kinds := 0
+		for _, there := range []bool{n.Action != nil, n.Helper != nil, n.Lift != nil, n.Order != nil} {
+			if there {
+				kinds++
+			}
+		}
+		if kinds != 1 {
+			t.Fatalf("%q holds %d kinds of news", data, kinds)
 		}
 		again, err := notice.Encode(n)
 		if err != nil {

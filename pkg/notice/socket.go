@@ -40,6 +40,16 @@ func Send(path string, n Notice) error {
 	return nil
 }
 
+// Listens reports whether somebody listens at path.
+func Listens(path string) bool {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
 // Listen receives notices at path and calls fn with each, in the order of their
 // arrival, until ctx ends; it returns nil then and has removed the socket. A
 // datagram that is no notice makes a call with an error, and so no more harm

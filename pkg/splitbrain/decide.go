@@ -44,10 +44,11 @@ func incident(a, b *Evidence) string {
 // Decide says who loses, or why nobody may. It is pure and symmetric:
 // exchanging a and b changes nothing, so both nodes come to one result from
 // the same two pieces of evidence. p is the policy of the node that asks; it
-// must be that of both.
+// must be that of both. A person's [Order] that both have for this split brain
+// takes the policy's place.
 //
 // A verdict is given only if DRBD itself has said split brain on one of the
-// nodes, the identifiers of every volume prove it or agree with it, the
+// nodes, or a person has ordered it, the identifiers of every volume prove it or agree with it, the
 // survivor's data is UpToDate, and the victim is Secondary, not promoted and
 // not mounted. It does not look at what happened before: cool-down and
 // commitments are the [Machine]'s.
@@ -57,10 +58,14 @@ func decide(p Policy, a, b *Evidence) (Verdict, Refusal) {
 	if b.Node < a.Node {
 		a, b = b, a
 	}
-	if r := cmp.Or(partners(a, b), said(a, b), agreed(p, a, b), divergence(a, b)); r != "" {
+	if r := partners(a, b); r != "" {
 		return Verdict{}, r
 	}
-	victim, survivor, reason, r := choose(p, a, b)
+	order, r := ordered(a, b)
+	if r != "" {
+		return Verdict{}, r
+	}
+	victim, survivor, reason, r := named(order, p, a, b)
 	if r != "" {
 		return Verdict{}, r
 	}
@@ -68,6 +73,23 @@ func decide(p Policy, a, b *Evidence) (Verdict, Refusal) {
 		return Verdict{}, r
 	}
 	return Verdict{Victim: victim.Node, Survivor: survivor.Node, Reason: reason}, ""
+}
+
+// named returns who loses by the order, or else by the policy.
+func named(o Order, p Policy, a, b *Evidence) (victim, survivor *Evidence, reason string, r Refusal) {
+	if !o.given() {
+		if r := cmp.Or(said(a, b), agreed(p, a, b), divergence(a, b)); r != "" {
+			return nil, nil, "", r
+		}
+		return choose(p, a, b)
+	}
+	if r := divergence(a, b); r != "" {
+		return nil, nil, "", r
+	}
+	if o.Victim == b.Node {
+		a, b = b, a
+	}
+	return a, b, "a person has ordered it", ""
 }
 
 // partners checks that a and b are about each other.
@@ -172,7 +194,7 @@ func chooseSecondary(a, b *Evidence) (victim, survivor *Evidence, reason string,
 }
 
 func chooseLeastChanges(a, b *Evidence) (victim, survivor *Evidence, reason string, r Refusal) {
-	ac, bc := a.changedBytes(), b.changedBytes()
+	ac, bc := a.ChangedBytes(), b.ChangedBytes()
 	switch {
 	case ac < 0 || bc < 0:
 		return nil, nil, "", RefusalNoChanges
@@ -184,8 +206,9 @@ func chooseLeastChanges(a, b *Evidence) (victim, survivor *Evidence, reason stri
 	return a, b, fmt.Sprintf("%s changed %d bytes, %s %d", a.Node, ac, b.Node, bc), ""
 }
 
-// changedBytes sums up all volumes; negative is not known.
-func (e *Evidence) changedBytes() int64 {
+// ChangedBytes is what the node has changed since the two were in sync, of all
+// volumes together; negative is not known.
+func (e *Evidence) ChangedBytes() int64 {
 	var sum int64
 	for _, v := range e.Volumes {
 		if v.ChangedBytes < 0 || v.ChangedBytes > math.MaxInt64-sum {

@@ -124,7 +124,62 @@ var decisions = []struct {
 		a.Volumes[1].ChangedBytes = 1<<63 - 1
 	}, "", splitbrain.RefusalNoChanges},
 	{"promoted at the same time", younger, func(_, b *splitbrain.Evidence) { b.LastPromoted = noon.Add(9 * time.Second) }, "", splitbrain.RefusalEqual},
+	{"one node has an order", secondary, func(a, b *splitbrain.Evidence) { order(a, b, "alpha"); b.Order = splitbrain.Order{} }, "", splitbrain.RefusalOrderAlone},
+	{"two orders", secondary, func(a, b *splitbrain.Evidence) { order(a, b, "beta"); b.Order.Victim = "alpha" }, "", splitbrain.RefusalOrdersDiffer},
+	{"two orders with other snapshots", secondary, func(a, b *splitbrain.Evidence) {
+		order(a, b, "beta")
+		b.Order.Snapshot = splitbrain.SnapshotOff
+	}, "", splitbrain.RefusalOrdersDiffer},
+	{"two orders that agree", manual, func(a, b *splitbrain.Evidence) {
+		order(a, b, "beta")
+		b.Order.From, b.Order.At = "beta", noon
+	}, "beta", ""},
+	{"an order of another split brain", manual, func(a, b *splitbrain.Evidence) {
+		order(a, b, "beta")
+		b.Volumes[0].Identifiers.Current = 0xBB0
+	}, "", splitbrain.RefusalManual},
+	{"an order about a third node", manual, func(a, b *splitbrain.Evidence) { order(a, b, "gamma") }, "", splitbrain.RefusalManual},
 	{"one never promoted", younger, func(_, b *splitbrain.Evidence) { b.LastPromoted = time.Time{} }, "", splitbrain.RefusalNoTimes},
+}
+
+// order gives both nodes an order.
+func order(a, b *splitbrain.Evidence, victim string) {
+	a.Order = splitbrain.Order{Incident: splitbrain.Incident(*a, *b), Victim: victim, Snapshot: splitbrain.SnapshotRequired, From: "alpha", At: noon}
+	b.Order = a.Order
+}
+
+// Ensure that an order to discard the data of beta overrides what the policy
+// refuses, and nothing that is about the data.
+func TestDecideByOrder(t *testing.T) {
+	for _, tt := range decisions {
+		a, b := pair(tt.policy)
+		if tt.change != nil {
+			tt.change(&a, &b)
+		}
+		if a.Order.Incident != "" || tt.policy.Keep == "beta" { // an order already, or one for the other node
+			continue
+		}
+		order(&a, &b, "beta")
+		got, refusal := splitbrain.Decide(tt.policy, a, b)
+		want := tt.want.Override()
+		if tt.want == "" {
+			want = "goes on"
+		}
+		switch want {
+		case "goes on":
+			if refusal != "" || got.Victim != "beta" {
+				t.Errorf("%s: %q, victim %q", tt.name, refusal, got.Victim)
+			}
+		case "stays":
+			if refusal != tt.want {
+				t.Errorf("%s: %q, want %q", tt.name, refusal, tt.want)
+			}
+		default:
+			if string(refusal) != want {
+				t.Errorf("%s: %q, want %q", tt.name, refusal, want)
+			}
+		}
+	}
 }
 
 func TestDecide(t *testing.T) {

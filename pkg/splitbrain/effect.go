@@ -82,6 +82,7 @@ type Result string
 // The results.
 const (
 	ResultAutomatic Result = "automatic" // by this package's verdict
+	ResultOrdered   Result = "ordered"   // likewise, as a person has ordered
 	ResultByHand    Result = "by-hand"   // by a person, or by DRBD itself
 	ResultDisproved Result = "disproved" // it was none
 )

@@ -74,6 +74,9 @@ type Standing struct {
 	Commitment   string               `json:"commitment,omitempty"` // the incident that Node promises to survive
 	Answers      uint64               `json:"answers,omitempty"`    // the peer's Sequence that Commitment answers
 	Waiting      bool                 `json:"waiting,omitempty"`    // connect --discard-my-data was accepted; the survivor may connect
+	Order        Order                `json:"order,omitzero"`       // a person's, that Node knows of
+	Snapshot     string               `json:"snapshot,omitempty"`   // of the data that is being discarded
+	LostAt       time.Time            `json:"lost_at,omitzero"`     // when Node saw the connection end; zero: it did not
 }
 
 // Evidence is what one node tells the other of one resource.

@@ -9,7 +9,7 @@ import (
 var DecideRefusals = []Refusal{
 	RefusalManual, RefusalPolicyBroken, RefusalPolicy, RefusalPolicyDiffer, RefusalMismatch, RefusalNoWord, RefusalNotProven,
 	RefusalUnrelated, RefusalFullSync, RefusalVolumes, RefusalMixed, RefusalMoreNodes, RefusalDisk, RefusalVictimInUse,
-	RefusalBothPrimary, RefusalNoPrimary, RefusalEqual, RefusalNoChanges, RefusalNoTimes,
+	RefusalBothPrimary, RefusalNoPrimary, RefusalEqual, RefusalNoChanges, RefusalNoTimes, RefusalOrderAlone, RefusalOrdersDiffer,
 }
 
 // AllRefusals returns every refusal.
@@ -20,3 +20,6 @@ func (e *Evidence) ChangedTo(bytes int64) {
 	e.Volumes = slices.Clone(e.Volumes)
 	e.Volumes[0].ChangedBytes = bytes
 }
+
+// Override is what an order does about r: "goes on", "stays", or another refusal.
+func (r Refusal) Override() string { return overrides[r] }

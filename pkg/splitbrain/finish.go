@@ -17,7 +17,7 @@ func (m *Machine) do(s step) {
 	case stepFirstLook, stepSecondLook:
 		m.last = Look{m.ticket}
 	case stepSnapshot:
-		m.last = Snapshot{m.ticket, m.rec.Intent, m.policy.Snapshot}
+		m.last = Snapshot{m.ticket, m.rec.Intent, m.snapshotMode()}
 	case stepDiscard:
 		m.last = Discard{m.ticket, m.rec.Intent, m.volumes}
 	case stepDrop:

@@ -37,6 +37,7 @@ func (w *world) somePolicy() Policy {
 func history(seed uint64, c cheat, verbose bool) *world {
 	w := newWorld(seed)
 	w.cheat, w.verbose, w.faults, w.hand, w.chaos = c, verbose, true, w.IntN(3) == 0, []int{4, 12, 40}[w.IntN(3)]
+	w.orders = w.IntN(4) == 0
 	p := w.somePolicy()
 	for _, n := range w.nodes {
 		n.policy = p
@@ -101,6 +102,9 @@ func (w *world) progress(n *modelNode) {
 		w.split()
 		return
 	}
+	if w.orders && !n.live() && w.IntN(12) == 0 {
+		w.someOrder(n)
+	}
 	for _, n := range w.nodes {
 		if n.m == nil {
 			n.start()
@@ -119,6 +123,18 @@ func (w *world) progress(n *modelNode) {
 	if p := n.peer(); w.IntN(8) == 0 && n.role == drbd.RolePrimary && p.role == drbd.RolePrimary {
 		n.demote() // Pacemaker wants one
 	}
+}
+
+// someOrder is mostly one that can be followed, sometimes against the last.
+func (w *world) someOrder(n *modelNode) {
+	victim := w.IntN(2)
+	if w.IntN(3) > 0 && w.nodes[victim].role == drbd.RolePrimary {
+		victim = 1 - victim
+	}
+	if g := w.given; len(g) > 0 && w.IntN(2) == 0 {
+		victim = g[len(g)-1].victim
+	}
+	w.order(n, victim, []SnapshotMode{SnapshotRequired, SnapshotIfPossible, SnapshotOff}[w.IntN(3)])
 }
 
 // deliver brings the peer's latest evidence, or sometimes an old one.
@@ -152,7 +168,7 @@ func (w *world) crash(n *modelNode) {
 
 // disturb does what is rare.
 func (w *world) disturb(n *modelNode) {
-	switch w.IntN(9) {
+	switch w.IntN(10) {
 	case 0:
 		w.link = true
 		if w.IntN(2) == 0 {
@@ -181,6 +197,8 @@ func (w *world) disturb(n *modelNode) {
 		}
 	case 7:
 		w.byHand(n)
+	case 9:
+		w.someOrder(n)
 	case 8: // Pacemaker moves the service
 		n.demote()
 		n.peer().promote()
@@ -235,7 +253,7 @@ func TestModel(t *testing.T) {
 	if testing.Short() && !given("model.count") {
 		count /= 10 // make histories runs them all
 	}
-	sent, reached := 0, 0
+	sent, reached, obeyed := 0, 0, 0
 	for seed := range count {
 		w := history(seed, honest, false)
 		if w.broken != "" {
@@ -243,8 +261,12 @@ func TestModel(t *testing.T) {
 		}
 		sent += len(w.sent)
 		reached += w.reached
+		obeyed += w.obeyed
 	}
-	t.Logf("%d histories, %d discards sent, %d came to a handshake", count, sent, reached)
+	t.Logf("%d histories, %d discards sent, %d of them by order, %d came to a handshake", count, sent, obeyed, reached)
+	if count >= 10_000 && uint64(obeyed) < count/100 {
+		t.Errorf("only %d discards by order in %d histories: the model proves too little", obeyed, count)
+	}
 	if count >= 10_000 && (uint64(sent) < count/10 || uint64(reached) < count/25) {
 		t.Errorf("only %d discards in %d histories, %d of them came to a handshake: the model proves too little", sent, count, reached)
 	}
@@ -269,6 +291,8 @@ func TestModelNoticesLies(t *testing.T) {
 		forgetHistory:    {"a forgotten history", "within the cool-down"},
 		forgeDivergence:  {"forged identifiers", "discards"},
 		forgePolicy:      {"another policy", "by policy manual"},
+		forgeOrder:       {"a forged order", "that nobody gave"},
+		renewOrder:       {"an order of another split brain", "that nobody gave"},
 	}
 	if len(lies) != int(cheats)-1 {
 		t.Errorf("%d of %d lies are tried", len(lies), cheats-1)

@@ -162,6 +162,14 @@ type Reconnected struct {
 // neither a promise to the peer nor an order that DRBD may still hold.
 type Lift struct{}
 
+// Ordered is a person's order, given on this node, to discard the data of Victim
+// in the split brain Incident, whatever the policy says. See [Order].
+type Ordered struct {
+	Incident string
+	Victim   string
+	Snapshot SnapshotMode
+}
+
 // Tick is time going by; about one a second.
 type Tick struct{}
 
@@ -182,4 +190,5 @@ func (Discarded) input()     {}
 func (Dropped) input()       {}
 func (Reconnected) input()   {}
 func (Lift) input()          {}
+func (Ordered) input()       {}
 func (Tick) input()          {}

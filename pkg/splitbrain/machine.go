@@ -13,6 +13,7 @@ const (
 	tellAfter     = 5 * time.Second  // a refusal that may end by itself is told
 	handshakeTime = 30 * time.Second // for the survivor to connect
 	readEvery     = 10 * time.Second // identifiers, during a split brain
+	peerSilence   = 3 * publishEvery // evidence of the peer that is not renewed is not known any more
 	readSeldom    = time.Minute      // likewise, while merely not connected
 	retryAfter    = 5 * time.Second  // what failed
 	publishEvery  = time.Minute      // even without news: the attribute daemon may have lost it
@@ -45,11 +46,15 @@ type Machine struct {
 	policyErr    string
 	volumes      []Volume // with identifiers; nil is not known
 	peerEvidence *Evidence
-	early        []Word // from before the first state
+	peerHeard    time.Time // when its evidence was last news, by this node's clock
+	orderFloor   uint64    // the peer's evidence up to here is from before the order
+	early        []Word    // from before the first state
 
 	answers uint64 // the peer's question that the commitment answers
 	ask     question
 	waiting bool // DRBD accepted the order to discard
+
+	rejoin bool // the connection is tried again once an order that nobody knows of was withdrawn
 
 	nextRead   time.Time
 	nextDrop   time.Time
@@ -187,6 +192,8 @@ func (m *Machine) take(in Input) {
 		}
 	case Lift:
 		m.lift()
+	case Ordered:
+		m.takeOrder(in)
 	default:
 		m.takeOutcome(in)
 	}
@@ -206,6 +213,7 @@ func (m *Machine) takeWord(w Word) {
 	}
 	if m.state.Live {
 		m.state.Live, m.state.Connection = false, drbd.ConnDisconnecting // as DRBD does at its word; the line is on its way
+		m.rec.LostAt = w.At
 	}
 	i := slices.IndexFunc(m.rec.Words, func(s Saying) bool { return s.Kind == w.Kind })
 	if i >= 0 && w.At.Sub(m.rec.Words[i].At) < wordEvery {
@@ -240,7 +248,9 @@ func (m *Machine) takeState(s StateChanged) {
 		m.volumes = nil
 	}
 	if !s.Live && (old.Live || s.Role != old.Role || s.Connection != old.Connection) {
-		m.dirty = m.dirty || old.Live // LastLive, for words that are read after a restart
+		if old.Live {
+			m.rec.LostAt, m.dirty = s.At, true // and LastLive, for words that are read after a restart
+		}
 		m.nextRead = time.Time{}
 	}
 	m.setVolumes(m.volumes)
@@ -293,6 +303,9 @@ func (m *Machine) takePeer(e Evidence) {
 	if m.peerEvidence != nil && e.Sequence < m.peerEvidence.Sequence {
 		return
 	}
+	if m.peerEvidence == nil || e.Sequence != m.peerEvidence.Sequence {
+		m.peerHeard = m.now
+	}
 	m.peerEvidence = &e
 	if m.started && m.state.Live {
 		// Read late: from before the connection was live. What the peer has to say
@@ -301,8 +314,17 @@ func (m *Machine) takePeer(e Evidence) {
 	}
 }
 
-// fresh returns what the peer has said since the connection was last live, or
-// nil.
+// forgetSilent counts evidence for nothing that the peer has not renewed for a
+// while, by this node's clock and also after a restart: the attributes outlive
+// the peer's daemon.
+func (m *Machine) forgetSilent() {
+	if p := m.fresh(); p != nil && m.now.Sub(m.peerHeard) > peerSilence {
+		m.rec.PeerFloor, m.dirty = p.Sequence, true
+	}
+}
+
+// fresh returns what the peer has said since the connection was last live, and
+// still says, or nil.
 func (m *Machine) fresh() *Evidence {
 	if m.peerEvidence == nil || m.peerEvidence.Sequence <= m.rec.PeerFloor {
 		return nil
@@ -322,6 +344,7 @@ func (m *Machine) evidence() Evidence {
 			OtherNodes: m.state.OtherNodes, Policy: m.policy, PolicyBroken: m.policyErr != "",
 			Phase: m.rec.Phase, Incident: m.rec.Incident, Victim: m.rec.Verdict.Victim, Refusal: m.rec.Refusal,
 			Commitment: m.rec.Commitment, Answers: m.answer(), Waiting: m.waiting,
+			Order: m.rec.Order, Snapshot: m.rec.Snapshot, LostAt: m.rec.LostAt,
 		},
 		Volumes: m.volumes, Words: m.rec.Words, History: m.rec.History,
 	}

@@ -389,6 +389,25 @@ func TestFoundByPeer(t *testing.T) {
 	}
 }
 
+// Ensure that a lost record does not take two nodes apart that were about to
+// meet: what is withdrawn is tried again without an order, and what was apart
+// stays so.
+func TestLostRecordRejoins(t *testing.T) {
+	for conn, want := range map[drbd.ConnectionState]bool{drbd.ConnConnecting: true, drbd.ConnStandAlone: false} {
+		m := NewMachine("alpha", "r0", "beta", Lost("r0", "beta"))
+		effects := m.Handle(noon, StateChanged{Connection: conn, Role: drbd.RoleSecondary})
+		drop, ok := effects[len(effects)-1].(DropDiscard)
+		if !ok {
+			t.Fatalf("%s: %v", conn, effects)
+		}
+		m.Handle(noon, StateChanged{Connection: drbd.ConnStandAlone, Role: drbd.RoleSecondary})
+		effects = m.Handle(noon, Dropped{Ticket: drop.Ticket})
+		if _, got := effects[len(effects)-1].(Reconnect); got != want || m.Status().MayBeSent || m.Status().Refusal != RefusalLost {
+			t.Errorf("%s: %v, %+v", conn, effects, m.Status())
+		}
+	}
+}
+
 // Ensure that a record that cannot be trusted discards and promises nothing.
 func TestLostRecord(t *testing.T) {
 	for name, r := range map[string]Record{"lost": Lost("r0", "beta"), "of another": {Revision: 1, Resource: "r1", Peer: "beta", Phase: PhaseNone}} {

@@ -5,8 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spacei/drbdnfs/pkg/drbd"
@@ -32,6 +30,7 @@ type world struct {
 	faults  bool
 	chaos   int  // of 100 steps, how many disturb
 	hand    bool // a person may resolve it
+	orders  bool // a person may order the daemons to
 	cheat   cheat
 	trace   []string
 	verbose bool
@@ -40,11 +39,22 @@ type world struct {
 	sent    []sending // discards that DRBD was really told by the daemons
 	epoch   int       // counts the times the connection became live
 	reached int       // discards that came to a handshake
+	given   []decree  // all orders that a person gave
+	obeyed  int       // discards that were sent by order
 }
 
 type sending struct {
 	node, epoch int
 	at          time.Time
+	order       bool // a person's
+}
+
+// decree is an order as the person meant it: of what both nodes had said of
+// their generations then.
+type decree struct {
+	victim   int
+	currents [2]gi.UUID
+	snapshot SnapshotMode
 }
 
 // cheat makes one part of the world, or of the machine as seen from it, lie:
@@ -63,6 +73,8 @@ const (
 	forgetHistory          // nobody remembers earlier resolutions
 	forgeDivergence        // identifiers arrive as if both had written
 	forgePolicy            // the machine is told another policy than the configured
+	forgeOrder             // evidence arrives with an order that nobody gave
+	renewOrder             // an order of an earlier split brain is taken for one of this
 	cheats
 )
 
@@ -92,9 +104,13 @@ type modelNode struct {
 	inputs    []Input    // not handled yet
 	kept      []uint64   // data in snapshots
 	lifted    time.Time
+	earlier   Order  // that the node knew last
+	again     int    // so many discards had been sent when a person last asked for another
 	known     Policy // that the daemon has heard of
-	ordered   Policy // that it had when it ordered to discard
+	ordered   Policy // that it had when it told DRBD to discard, or what a person had ordered
 	orderedAt time.Time
+	byOrder   bool
+	alerts    *[]string // what people are told, where a test wants to know
 }
 
 func newWorld(seed uint64) *world {
@@ -193,6 +209,12 @@ func (n *modelNode) configured() PolicyChanged {
 	return PolicyChanged{Policy: p, Err: n.broken}
 }
 
+// quiet lets this daemon alone finish what is under way.
+func (n *modelNode) quiet() {
+	for n.step() {
+	}
+}
+
 // stop kills the daemon. What was not done is not done.
 func (n *modelNode) stop() {
 	n.w.logf("%s: daemon killed, on disk %s sent %v promised %v, not done %T", n.name, n.disk.Phase, n.disk.Sent, n.disk.Commitment != "", n.effects)
@@ -236,9 +258,16 @@ func (n *modelNode) handle(in Input) {
 	if _, ok := in.(PolicyChanged); ok {
 		n.known = n.policy
 	}
+	var obeyed Order
+	if n.m.rec.Obeyed {
+		obeyed = n.m.rec.Order
+	}
 	effects := n.m.Handle(n.w.now, in)
 	if _, ok := in.(Lift); ok && n.m.rec.LiftedAt.Equal(n.w.now) {
-		n.lifted = n.w.now
+		n.lifted, n.again = n.w.now, len(n.w.sent)
+	}
+	if n.m.rec.Obeyed && !obeyed.is(n.m.rec.Order) {
+		n.again = len(n.w.sent)
 	}
 	if n.w.verbose {
 		n.w.logf("%s: %s -> %s %s", n.name, brief(in), n.m.Status().Phase, n.m.Status().Refusal)
@@ -247,6 +276,11 @@ func (n *modelNode) handle(in Input) {
 		}
 	}
 	n.check(effects)
+	for _, e := range effects {
+		if a, ok := e.(Alert); ok && n.alerts != nil {
+			*n.alerts = append(*n.alerts, a.Text)
+		}
+	}
 	n.effects = append(n.effects, effects...)
 }
 
@@ -286,6 +320,17 @@ func (n *modelNode) forged(p PeerEvidence) PeerEvidence {
 	case forgetHistory:
 		e.History = nil
 		n.m.rec.History = nil
+	case forgeOrder:
+		own := n.m.evidence()
+		e.Order = Order{Incident: incident(&own, e), Victim: "beta", Snapshot: SnapshotOff, From: n.name, At: n.w.now}
+	case renewOrder:
+		if n.m.rec.Order.given() {
+			n.earlier = n.m.rec.Order
+		}
+		if own := n.m.evidence(); n.earlier.given() {
+			e.Order = n.earlier
+			e.Order.Incident = incident(&own, e)
+		}
 	}
 	return p
 }
@@ -296,7 +341,10 @@ func (n *modelNode) check(effects []Effect) {
 		switch e := e.(type) {
 		case SetMarker, Look, Snapshot, DropDiscard, Reconnect, Discard:
 			if _, ok := e.(Discard); ok {
-				n.ordered, n.orderedAt = n.known, n.w.now
+				n.ordered, n.orderedAt, n.byOrder = n.known, n.w.now, n.m.obeys(n.m.rec.Intent)
+				if n.byOrder {
+					n.ordered.Snapshot = n.m.rec.Order.Snapshot
+				}
 			}
 			if i != len(effects)-1 {
 				n.w.violate("%T is not the last effect", e)
@@ -406,7 +454,10 @@ func (n *modelNode) sendDiscard(e Discard) {
 		return
 	}
 	n.assertDiscard()
-	w.sent = append(w.sent, sending{n.i, w.epoch, n.orderedAt})
+	w.sent = append(w.sent, sending{n.i, w.epoch, n.orderedAt, n.byOrder})
+	if n.byOrder {
+		w.obeyed++
+	}
 	n.conn, n.discard, n.byDaemon = drbd.ConnConnecting, true, true
 	n.changed()
 	if w.fault(20) {
@@ -416,62 +467,23 @@ func (n *modelNode) sendDiscard(e Discard) {
 	n.give(Discarded{e.Ticket, drbd.Yes, nil})
 }
 
-// assertDiscard asserts the invariants at the moment a discard is sent.
-func (n *modelNode) assertDiscard() {
-	w, p := n.w, n.peer()
-	if n.role != drbd.RoleSecondary || n.promoted {
-		w.violate("%s discards while %s, promoted %v", n.name, n.role, n.promoted)
-	}
-	if r := gi.Relate(n.ids, p.ids); !r.Diverged() && r != gi.Unrelated {
-		w.violate("%s discards although it is %s", n.name, r)
-	}
-	if n.data&^p.data == 0 || p.data&^n.data == 0 {
-		w.violate("%s discards although only one node has written", n.name)
-	}
-	if n.ordered.Kind == Manual {
-		w.violate("%s discards by policy manual", n.name)
-	}
-	if n.ordered.Snapshot == SnapshotRequired && !slices.Contains(n.kept, n.data) {
-		w.violate("%s discards without the snapshot that is required", n.name)
-	}
-	if p.disk.Commitment == "" {
-		w.violate("%s discards without the promise of %s on disk", n.name, p.name)
-	}
-	if n.disk.Commitment != "" {
-		w.violate("%s discards although it promised to survive", n.name)
-	}
-	recent := 0
-	for _, s := range w.sent {
-		switch {
-		case s.epoch == w.epoch && s.node != n.i:
-			w.violate("%s discards after %s did", n.name, p.name)
-		case s.epoch == w.epoch && !s.at.Before(n.lifted):
-			w.violate("%s discards twice", n.name)
-		}
-		if s.at.After(n.orderedAt.Add(-n.ordered.CoolDown)) && s.at.After(n.lifted) {
-			recent++
-		}
-	}
-	if recent >= n.ordered.Resolutions {
-		w.violate("%s discards for the %d. time within the cool-down", n.name, recent+1)
-	}
+// currents are the generations of both nodes' data.
+func (w *world) currents() [2]gi.UUID {
+	return [2]gi.UUID{w.nodes[0].ids.Current.Masked(), w.nodes[1].ids.Current.Masked()}
 }
 
-// brief is one line for a trace.
-func brief(v any) string {
-	switch v := v.(type) {
-	case Persist:
-		return fmt.Sprintf("Persist %d %s refusal %q intent %q sent %v promise %q", v.Record.Revision, v.Record.Phase, v.Record.Refusal, v.Record.Intent, v.Record.Sent, v.Record.Commitment)
-	case Publish:
-		return "Publish " + briefEvidence(v.Evidence)
-	case PeerEvidence:
-		return "PeerEvidence " + briefEvidence(v.Evidence)
-	case Alert:
-		return fmt.Sprintf("Alert %s: %s", v.Kind, v.Text)
+// order is a person who looks at what both nodes say, and gives an order on one
+// of them: for either, also against an earlier one.
+func (w *world) order(n *modelNode, victim int, mode SnapshotMode) {
+	a, b := w.nodes[0].published, w.nodes[1].published
+	if n.m == nil || len(a) == 0 || len(b) == 0 {
+		return
 	}
-	return strings.TrimPrefix(fmt.Sprintf("%T%+v", v, v), "splitbrain.")
-}
-
-func briefEvidence(e Evidence) string {
-	return fmt.Sprintf("%d of %s %s %s incident %q promise %q answers %d words %d ids %v", e.Sequence, e.Node, e.Phase, e.Refusal, e.Incident, e.Commitment, e.Answers, len(e.Words), e.Volumes)
+	x, y := a[len(a)-1], b[len(b)-1]
+	if len(x.Volumes) == 0 || len(y.Volumes) == 0 {
+		return
+	}
+	w.given = append(w.given, decree{victim, [2]gi.UUID{x.Volumes[0].Identifiers.Current.Masked(), y.Volumes[0].Identifiers.Current.Masked()}, mode})
+	n.logf("a person orders %s to discard, snapshot %s", w.nodes[victim].name, mode)
+	n.give(Ordered{Incident(x, y), w.nodes[victim].name, mode})
 }

@@ -24,6 +24,11 @@ const (
 	SnapshotOff        SnapshotMode = "off"
 )
 
+// Valid reports whether m is one of the modes.
+func (m SnapshotMode) Valid() bool {
+	return m == SnapshotRequired || m == SnapshotIfPossible || m == SnapshotOff
+}
+
 // maxResolutions bounds what a record and an evidence remember.
 const maxResolutions = 16
 
@@ -54,10 +59,5 @@ func (p Policy) Valid() bool {
 	default:
 		return false
 	}
-	switch p.Snapshot {
-	case SnapshotRequired, SnapshotIfPossible, SnapshotOff:
-	default:
-		return false
-	}
-	return p.CoolDown > 0 && p.Resolutions >= 1 && p.Resolutions <= maxResolutions
+	return p.Snapshot.Valid() && p.CoolDown > 0 && p.Resolutions >= 1 && p.Resolutions <= maxResolutions
 }

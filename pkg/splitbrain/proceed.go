@@ -18,6 +18,7 @@ func (m *Machine) proceed() {
 		}
 		return
 	}
+	m.forgetSilent()
 	m.find()
 	if m.rec.Phase == PhaseNone {
 		m.recovered = true
@@ -27,6 +28,7 @@ func (m *Machine) proceed() {
 		m.recovered = true
 		m.recoverPhase()
 	}
+	m.followOrders()
 	switch {
 	case m.action == stepReconnect:
 	case m.action != stepNone:
@@ -90,16 +92,25 @@ func (m *Machine) disprove(peer *Evidence, relation gi.Relation) {
 // notDiverged reports whether r proves that there is no split brain.
 func notDiverged(r gi.Relation) bool { return r == gi.Same || r == gi.Source || r == gi.Target }
 
-// relation is the worst of all volumes, or Unknown.
+// relation is that of this node's data and the peer's.
 func (m *Machine) relation(peer *Evidence) gi.Relation {
-	if peer == nil || peer.Live || len(m.volumes) == 0 || len(peer.Volumes) != len(m.volumes) {
+	if peer == nil || peer.Live {
+		return gi.Unknown
+	}
+	return Relate(m.volumes, peer.Volumes)
+}
+
+// Relate is the relation of two nodes' data: the worst of all volumes, or
+// Unknown where one is missing.
+func Relate(own, peer []Volume) gi.Relation {
+	if len(own) == 0 || len(own) != len(peer) {
 		return gi.Unknown
 	}
 	worst := gi.Same
-	for i, v := range m.volumes {
+	for i, v := range own {
 		r := gi.Unknown
-		if peer.Volumes[i].Volume == v.Volume {
-			r = gi.Relate(v.Identifiers, peer.Volumes[i].Identifiers)
+		if peer[i].Volume == v.Volume {
+			r = gi.Relate(v.Identifiers, peer[i].Identifiers)
 		}
 		switch {
 		case r.Diverged():
@@ -115,15 +126,18 @@ func (m *Machine) relation(peer *Evidence) gi.Relation {
 
 // result tells how a split brain ended whose connection is live.
 func (m *Machine) result() Result {
-	if m.rec.Sent || m.rec.PeerDiscarding {
-		return ResultAutomatic
+	switch {
+	case !m.rec.Sent && !m.rec.PeerDiscarding:
+		return ResultByHand
+	case m.rec.Order.given():
+		return ResultOrdered
 	}
-	return ResultByHand
+	return ResultAutomatic
 }
 
 // resolve ends a split brain, and with it all promises and intents.
 func (m *Machine) resolve(result Result) {
-	if m.action == stepDiscard && result == ResultAutomatic {
+	if m.action == stepDiscard && (result == ResultAutomatic || result == ResultOrdered) {
 		m.alertDiscarded()
 	}
 	m.alertResolved(result)
@@ -132,11 +146,14 @@ func (m *Machine) resolve(result Result) {
 		LiftedAt: m.rec.LiftedAt, LastLive: m.rec.LastLive, PeerFloor: m.rec.PeerFloor,
 	}
 	r.History = m.rec.History
+	if !m.state.Live {
+		r.LostAt = m.rec.LostAt
+	}
 	if m.peerEvidence != nil && m.state.Live {
 		r.PeerFloor = max(r.PeerFloor, m.peerEvidence.Sequence)
 	}
 	m.rec, m.dirty = r, true
-	m.action, m.waiting, m.reconnects, m.answers, m.ask = stepNone, false, 0, 0, question{}
+	m.action, m.waiting, m.rejoin, m.reconnects, m.answers, m.ask = stepNone, false, false, 0, 0, question{}
 	m.deadline, m.notBefore, m.nextDrop = time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -175,7 +192,7 @@ func (m *Machine) standing() bool {
 // judge is Decide, with what only a machine knows.
 func (m *Machine) judge(own, peer *Evidence) (Verdict, Refusal) {
 	if peer == nil {
-		if m.policy.Kind == Manual && m.policyErr == "" {
+		if m.policy.Kind == Manual && m.policyErr == "" && !m.rec.Order.given() {
 			return Verdict{}, RefusalManual
 		}
 		return Verdict{}, RefusalPeerMissing
@@ -184,7 +201,8 @@ func (m *Machine) judge(own, peer *Evidence) (Verdict, Refusal) {
 	if refusal != "" {
 		return Verdict{}, refusal
 	}
-	if resolutions(own.History, peer.History, incident(own, peer), m.coolDownStart()) >= m.policy.Resolutions {
+	id := incident(own, peer)
+	if !m.obeys(id) && resolutions(own.History, peer.History, id, m.coolDownStart()) >= m.policy.Resolutions {
 		return Verdict{}, RefusalCoolDown
 	}
 	return verdict, ""
@@ -247,7 +265,7 @@ func (m *Machine) reconnect(v Verdict, incident string, peer *Evidence) {
 	}
 	if !m.rec.PeerDiscarding {
 		m.rec.PeerDiscarding, m.dirty = true, true
-		m.rec.resolvedAutomatically(incident, m.now)
+		m.remember(incident)
 	}
 	m.decided(PhaseReconnecting, v, incident)
 	if m.state.Connection != drbd.ConnStandAlone || m.running != stepNone || m.reconnects >= maxReconnects || m.now.Before(m.notBefore) {
@@ -256,6 +274,14 @@ func (m *Machine) reconnect(v Verdict, incident string, peer *Evidence) {
 	m.reconnects++
 	m.notBefore = m.now.Add(handshakeTime / (maxReconnects + 1))
 	m.do(stepReconnect)
+}
+
+// remember counts a resolution for the cool-down, which is about those that
+// nobody has ordered.
+func (m *Machine) remember(incident string) {
+	if !m.obeys(incident) {
+		m.rec.resolvedAutomatically(incident, m.now)
+	}
 }
 
 // hold says why nothing goes on.
@@ -281,9 +307,14 @@ func (m *Machine) lift() {
 		m.rec.LastLive = m.now // the words were of something that is over
 		return
 	}
+	m.startOver()
+	m.rec.LiftedAt = m.now
+}
+
+// startOver forgets why nothing was done, and what was tried.
+func (m *Machine) startOver() {
 	m.rec.Phase, m.rec.Refusal, m.rec.HeldAt, m.rec.Told = PhaseFound, "", time.Time{}, ""
 	m.rec.Intent, m.rec.Tried, m.rec.Attempts = "", "", 0
-	m.rec.LiftedAt = m.now
 	m.reconnects, m.notBefore, m.dirty = 0, time.Time{}, true
 	m.ask = question{}
 }

@@ -62,6 +62,11 @@ type Record struct {
 	Snapshot  string    `json:"snapshot,omitempty"`   // of the data that is being discarded
 	Attempts  int       `json:"attempts,omitempty"`   // to discard, begun in this split brain
 	LiftedAt  time.Time `json:"lifted_at,omitzero"`   // by a person
+	Order     Order     `json:"order,omitzero"`       // a person's, of this split brain
+	OrderedAt time.Time `json:"ordered_at,omitzero"`  // when this node learnt of it, by its own clock
+	Obeyed    bool      `json:"obeyed,omitempty"`     // the hold was lifted for Order
+	Void      Order     `json:"void,omitzero"`        // the last one that counts no more
+	LostAt    time.Time `json:"lost_at,omitzero"`     // when the connection ended; zero: was not seen
 	LastLive  time.Time `json:"last_live,omitzero"`   // when the connection was last seen exchanging data
 	PeerFloor uint64    `json:"peer_floor,omitempty"` // the peer's evidence up to here is from before LastLive
 	Sequence  uint64    `json:"sequence,omitempty"`   // of the last evidence published

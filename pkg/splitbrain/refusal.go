@@ -14,6 +14,8 @@ const (
 	RefusalMismatch     Refusal = "evidence-mismatch"
 	RefusalNoWord       Refusal = "no-word-of-drbd"
 	RefusalNotProven    Refusal = "not-proven"
+	RefusalOrderAlone   Refusal = "order-not-shared"
+	RefusalOrdersDiffer Refusal = "orders-differ"
 
 	RefusalUnrelated   Refusal = "unrelated-data"
 	RefusalFullSync    Refusal = "full-resync"
@@ -32,6 +34,7 @@ const (
 	RefusalCommitted Refusal = "committed"
 	RefusalBegun     Refusal = "begun"
 	RefusalTried     Refusal = "tried"
+	RefusalOrderVoid Refusal = "order-void"
 
 	RefusalMarker      Refusal = "marker-failed"
 	RefusalLook        Refusal = "look-failed"
@@ -62,20 +65,23 @@ type refusal struct {
 
 const (
 	byHand  = "decide which node's data to discard, and run the commands below"
+	byOrder = "decide which node's data to discard: drbdnfs split-brain resolve"
 	liftIt  = "repair the cause, then lift the hold, or run the commands below"
 	waitFor = "nothing, or run the commands below"
 )
 
 // refusals explains each. Nothing writes to it.
 var refusals = map[Refusal]refusal{
-	RefusalManual:       {waits, false, "the policy is manual: a person decides", byHand},
+	RefusalManual:       {waits, false, "the policy is manual: a person decides", byOrder},
 	RefusalPolicyBroken: {waits, false, "the configuration of a node cannot be read, so nothing is discarded by the old one", "repair the configuration file"},
 	RefusalPolicy:       {waits, false, "the policy is incomplete, or names a node that is not one of these two", "repair the configuration file"},
 	RefusalPolicyDiffer: {waits, false, "the two nodes have different split brain policies", "give both nodes the same configuration file"},
 	RefusalPeerMissing:  {waits, false, "the peer has said nothing since the connection was lost, so its data cannot be compared", "start drbdnfsd on the peer"},
 	RefusalMismatch:     {waits, false, "the peer's evidence is not about this resource and this node", "compare the configuration of the two nodes"},
-	RefusalNoWord:       {waits, false, "the generation identifiers prove divergence, but DRBD was not asked to connect and has not said split brain", "connect both nodes (drbdadm connect), or run the commands below"},
+	RefusalNoWord:       {waits, false, "the generation identifiers prove divergence, but DRBD was not asked to connect and has not said split brain", "connect both nodes (drbdadm connect), or decide: drbdnfs split-brain resolve"},
 	RefusalNotProven:    {waits, false, "the generation identifiers of the two nodes do not prove divergence", "connect both nodes (drbdadm connect); lift the hold if it was another resource's or an old one"},
+	RefusalOrderAlone:   {waits, false, "a person's order is known on one node only", "start drbdnfsd on the other node, or give the order again"},
+	RefusalOrdersDiffer: {waits, false, "the two nodes were given different orders", "give the order again, on the node whose order is wrong: drbdnfs split-brain resolve"},
 
 	RefusalUnrelated:   {settles, false, "the data of the two nodes have no common origin", "find out which disk belongs here; nothing but a full resync can make them one"},
 	RefusalFullSync:    {settles, false, "the last common generation is too old for the bitmap: the whole volume would be overwritten", byHand},
@@ -85,15 +91,16 @@ var refusals = map[Refusal]refusal{
 	RefusalDisk:        {settles, false, "the data to keep is not UpToDate, or the disk to overwrite is not attached", "bring the disks back, or run the commands below"},
 	RefusalVictimInUse: {settles, false, "the node that would discard is Primary, promoted or has the file system mounted, or it is not known that it is not", "stop the service on that node"},
 	RefusalBothPrimary: {settles, false, "both nodes are Primary", "stop the service on the node whose data is to be discarded"},
-	RefusalNoPrimary:   {settles, false, "neither node is Primary", byHand},
-	RefusalEqual:       {settles, false, "what the policy compares is equal on both nodes", byHand},
-	RefusalNoChanges:   {settles, false, "it is not known how much each node has changed", byHand},
-	RefusalNoTimes:     {settles, false, "it is not known when each node was promoted", byHand},
+	RefusalNoPrimary:   {settles, false, "neither node is Primary", byOrder},
+	RefusalEqual:       {settles, false, "what the policy compares is equal on both nodes", byOrder},
+	RefusalNoChanges:   {settles, false, "it is not known how much each node has changed", byOrder},
+	RefusalNoTimes:     {settles, false, "it is not known when each node was promoted", byOrder},
 
 	RefusalCoolDown:  {final, false, "this resource was resolved automatically too often of late", "find out why the nodes keep losing each other, then lift the hold on both, or run the commands below"},
 	RefusalCommitted: {final, false, "this node has promised the peer to keep its data, and the verdict is now against it", byHand},
-	RefusalBegun:     {final, false, "this node had begun to discard, and the verdict is now for it", byHand},
+	RefusalBegun:     {final, false, "this node had begun to discard, and the verdict is now for it", byOrder},
 	RefusalTried:     {final, false, "discarding was tried once for this split brain", liftIt},
+	RefusalOrderVoid: {final, false, "a person's order counts no more, because of what has happened since", byOrder},
 
 	RefusalMarker:      {final, true, "the agent could not be told to refuse promotion", liftIt},
 	RefusalLook:        {final, true, "the state of this node could not be read under the agent's lock", liftIt},
@@ -107,6 +114,10 @@ var refusals = map[Refusal]refusal{
 
 // Valid reports whether r is one of the enumerated refusals.
 func (r Refusal) Valid() bool { _, ok := refusals[r]; return ok }
+
+// Stands reports whether nothing but a person, or a live connection, ends r. The
+// others end by themselves, at first at least.
+func (r Refusal) Stands() bool { return refusals[r].lasting == final }
 
 // Explain returns one sentence why, and one what to do about it.
 func (r Refusal) Explain() (why, remedy string) {

@@ -29,6 +29,7 @@ type Status struct {
 	MayBeSent    bool       `json:"may_be_sent,omitempty"`  // DRBD may hold an order to discard
 	Committed    bool       `json:"committed,omitempty"`    // this node has promised to keep its data
 	Snapshot     string     `json:"snapshot,omitempty"`     // of the data that is being discarded
+	Order        Order      `json:"order,omitzero"`         // a person's
 	PolicyError  string     `json:"policy_error,omitempty"` // the configuration cannot be read
 	PeerPhase    Phase      `json:"peer_phase,omitempty"`   // empty: the peer says nothing
 	PeerRefusal  Refusal    `json:"peer_refusal,omitempty"`
@@ -41,7 +42,7 @@ func (m *Machine) Status() Status {
 	s := Status{
 		Resource: m.resource, Node: m.self, Peer: m.peer, Phase: m.rec.Phase, FoundAt: m.rec.FoundAt, Proofs: m.proofs(),
 		Incident: m.rec.Incident, Verdict: m.rec.Verdict, MayBeSent: m.rec.Sent, Committed: m.rec.Commitment != "",
-		Snapshot: m.rec.Snapshot, PolicyError: m.policyErr,
+		Snapshot: m.rec.Snapshot, Order: m.rec.Order, PolicyError: m.policyErr,
 	}
 	if m.rec.Phase == PhaseHeld {
 		s.Refusal, s.HeldAt = m.rec.Refusal, m.rec.HeldAt
@@ -60,6 +61,13 @@ func (m *Machine) Status() Status {
 	}
 	s.Resolutions = resolutions(m.rec.History, peer, "", m.coolDownStart())
 	return s
+}
+
+// ByHand is what a person runs to have victim discard its data of resource and
+// survivor keep its own. With more than these two nodes each command names the
+// connection.
+func ByHand(resource, victim, survivor string, more bool) []Commands {
+	return commands(Verdict{Victim: victim, Survivor: survivor}, resource, survivor, victim, more)
 }
 
 // commands are those of DRBD's manual, for the side that loses and the one

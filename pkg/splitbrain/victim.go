@@ -11,6 +11,9 @@ import (
 // this node's own question with its promise for this very incident.
 func (m *Machine) asVictim(v Verdict, incident string) {
 	switch {
+	case m.rec.Commitment == lost:
+		m.hold(RefusalLost)
+		return
 	case m.rec.Commitment != "":
 		m.hold(RefusalCommitted)
 		return
@@ -123,7 +126,7 @@ func (m *Machine) afterLook(in Looked) {
 		m.breakOff()
 	case second:
 		m.send()
-	case m.policy.Snapshot == SnapshotOff:
+	case m.snapshotMode() == SnapshotOff:
 		m.do(stepSecondLook)
 	default:
 		m.do(stepSnapshot)
@@ -143,7 +146,7 @@ func (m *Machine) afterSnapshot(in Snapshotted) {
 	switch {
 	case in.Err == nil:
 		m.rec.Snapshot, m.dirty = in.Name, true
-	case m.policy.Snapshot == SnapshotRequired:
+	case m.snapshotMode() == SnapshotRequired:
 		m.alert(AlertFailed, fmt.Sprintf("snapshot of %s before discarding: %v", m.resource, in.Err))
 		m.hold(RefusalSnapshot)
 		return
@@ -155,12 +158,12 @@ func (m *Machine) afterSnapshot(in Snapshotted) {
 
 // send orders the discard. That it may have been ordered is on disk before.
 func (m *Machine) send() {
-	if m.policy.Snapshot == SnapshotRequired && m.rec.Snapshot == "" {
+	if m.snapshotMode() == SnapshotRequired && m.rec.Snapshot == "" {
 		m.hold(RefusalSnapshot)
 		return
 	}
 	m.rec.Phase, m.rec.Sent, m.rec.Tried = PhaseDiscarding, true, m.rec.Intent
-	m.rec.resolvedAutomatically(m.rec.Intent, m.now)
+	m.remember(m.rec.Intent)
 	m.dirty = true
 	m.do(stepDiscard)
 }
@@ -170,7 +173,7 @@ func (m *Machine) afterDiscard(in Discarded) {
 	switch in.Sent {
 	case drbd.Yes:
 		m.waiting, m.deadline = true, m.now.Add(handshakeTime)
-		m.rec.resolvedAutomatically(m.rec.Intent, m.now) // the cool-down counts from when it was done
+		m.remember(m.rec.Intent) // the cool-down counts from when it was done
 		m.dirty = true
 		m.alertDiscarded()
 	case drbd.No:
@@ -202,6 +205,7 @@ func (m *Machine) drop(why Refusal) {
 	m.hold(why)
 	if m.running == stepNone {
 		m.nextDrop = m.now.Add(dropEvery)
+		m.rejoin = m.rejoin || why == RefusalLost && m.state.Connection == drbd.ConnConnecting
 		m.do(stepDrop)
 	}
 }
@@ -213,4 +217,9 @@ func (m *Machine) afterDrop(in Dropped) {
 		return
 	}
 	m.rec.Sent, m.dirty = false, true
+	if m.rejoin {
+		// Nobody knows of an order, nor of a split brain: the two go on trying to meet.
+		m.rejoin = false
+		m.do(stepReconnect)
+	}
 }
