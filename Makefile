@@ -50,7 +50,7 @@ histories: ## 100,000 histories of two nodes and a split brain
 	@$(STAGE) "histories" go test -vet=off -count=1 -run '^TestModel$$' ./pkg/splitbrain
 
 ##@ The whole
-.PHONY: test rpm demo bench fuzz clean
+.PHONY: test rpm page demo bench fuzz clean
 test: ## Everything on a fresh Debian 12 machine as root: check, package, lab
 	@scripts/test
 
@@ -61,6 +61,9 @@ rpm: ## Build the RPM and the source RPM for EL8 into dist/
 check-rpm: ## Check the built RPM: contents, dependencies, scriptlets, rpmlint, reproducibility
 	@scripts/install-deps rpm
 	@scripts/check-rpm dist
+
+page: ## Open the status page in headless Chromium; screenshots in dist/page
+	@scripts/check-page
 
 demo: rpm ## Bring the lab up, kill the active node under load, show what the client saw
 	@scripts/lab demo

@@ -38,6 +38,15 @@ func usageError(format string, args ...any) error {
 	return cli.Exit(fmt.Sprintf(format, args...), 2)
 }
 
+// wrongUsage is what a flag that is not known, or has a wrong value, ends with.
+func wrongUsage(cc *cli.Context, err error, _ bool) error {
+	name := "help"
+	if cc.Command != nil && cc.Command.Name != "" && cc.Command.Name != cc.App.Name {
+		name = cc.Command.FullName() + " --help"
+	}
+	return usageError("%v, see drbdnfs %s", err, name)
+}
+
 // newApp is the command on one console.
 func newApp(c console) *cli.App {
 	app := &cli.App{
@@ -49,15 +58,15 @@ func newApp(c console) *cli.App {
 		ErrWriter: c.err,
 		// Errors are printed, and turned into an exit status, in one place.
 		ExitErrHandler: func(*cli.Context, error) {},
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-			return usageError("%v, see drbdnfs help", err)
-		},
+		OnUsageError:   wrongUsage,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: flagFile, Aliases: []string{"f"}, Value: config.DefaultFile, Usage: "configuration `FILE`"},
 			&cli.BoolFlag{Name: flagDebug, Usage: "log each program that is run to standard error"},
 		},
 		Commands: []*cli.Command{
-			configCommand(c), setupCommand(c), splitBrainCommand(c), cibCommand(c), linstorCommand(c),
+			statusCommand(c), configCommand(c), setupCommand(c), splitBrainCommand(c), cibCommand(c), linstorCommand(c),
+			exportsCommand(c), growCommand(c), bundleCommand(c),
+			checkCommand(c), completionCommand(c), completeCommand(c), manCommand(c),
 			{
 				Name:  "version",
 				Usage: "print the version",
@@ -74,6 +83,7 @@ func newApp(c console) *cli.App {
 			return cli.ShowAppHelp(cc)
 		},
 	}
+	app.Commands = append(app.Commands, switchCommands(c)...)
 	alsoBehind(app.Commands)
 	return app
 }
@@ -83,6 +93,8 @@ func newApp(c console) *cli.App {
 func alsoBehind(commands []*cli.Command) {
 	for _, cmd := range commands {
 		alsoBehind(cmd.Subcommands)
+		cmd.OnUsageError = wrongUsage
+		flagsAnywhere(cmd)
 		cmd.Flags = append(cmd.Flags,
 			&cli.StringFlag{Name: flagFile, Aliases: []string{"f"}, Hidden: true}, &cli.BoolFlag{Name: flagDebug, Hidden: true})
 	}

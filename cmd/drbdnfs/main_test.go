@@ -75,9 +75,10 @@ func TestStages(t *testing.T) {
 	}{
 		{"linstor", []string{"host", "linstor", "filesystem", "cluster", "cib", "sync"}},
 		{"drbdadm", []string{"host", "drbdadm", "filesystem", "cluster", "cib", "sync"}},
+		{"none", []string{"host", "filesystem", "cluster", "cib", "sync"}},
 	} {
 		t.Run(tt.manager, func(t *testing.T) {
-			stages := newStages(host.New(nil), parse(t, tt.manager), "drbdtest1", nil)
+			stages := newStages(host.New(nil), parse(t, tt.manager), "drbdtest1", false, nil)
 			if diff := cmp.Diff(tt.want, names(stages)); diff != "" {
 				t.Errorf("stages (-want +got):\n%s", diff)
 			}
@@ -85,11 +86,11 @@ func TestStages(t *testing.T) {
 			if got := names(picked); err != nil || !slices.Equal(got, []string{"host", "cib"}) {
 				t.Errorf("picked %v, %v; want host and cib in their order", got, err)
 			}
-			if _, err := pick(stages, []string{"cibs"}); err == nil || !strings.Contains(err.Error(), "--stage cibs: this configuration has host, "+tt.manager) {
+			if _, err := pick(stages, []string{"cibs"}); err == nil || !strings.Contains(err.Error(), "--stage cibs: this configuration has host, "+tt.want[1]) {
 				t.Errorf("an unknown stage: error %v", err)
 			}
 			before, sync := split(stages)
-			if len(before) != 5 || !slices.Equal(names(sync), []string{setup.Sync}) {
+			if len(before) != len(tt.want)-1 || !slices.Equal(names(sync), []string{setup.Sync}) {
 				t.Errorf("split into %v and %v", names(before), names(sync))
 			}
 		})

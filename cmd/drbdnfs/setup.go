@@ -24,6 +24,7 @@ const (
 	flagYes     = "yes"
 	flagNoSync  = "no-sync"
 	flagTimeout = "timeout"
+	flagReplace = "replace"
 )
 
 // changesPending is the exit status of a plan that has something to do.
@@ -38,13 +39,14 @@ func setupCommand(c console) *cli.Command {
 	jsonFlag := &cli.BoolFlag{Name: flagJSON, Usage: "print one JSON object a line"}
 	stageFlag := &cli.StringSliceFlag{Name: flagStage, Usage: "only this `STAGE`, may be repeated: host, linstor, drbdadm, filesystem, cluster, cib, sync"}
 	yesFlag := &cli.BoolFlag{Name: flagYes, Aliases: []string{"y"}, Usage: "do not ask"}
+	replaceFlag := &cli.BoolFlag{Name: flagReplace, Usage: "let the group take the place of hand-made resources in the CIB; clients wait as for a move"}
 	cmd := group("setup", "make this node, and the group, as the configuration file has it",
 		&cli.Command{
 			Name:  "plan",
 			Usage: "print what is there and what would be done; change nothing",
 			Description: "Exit status: 0 nothing to do, 2 something to do, 1 an error, or something that a person has to decide first.\n" +
 				"Marks: = in place, + made, ~ changed, … waited for, ? seen later, · done by another node, ! to know, x to decide first.",
-			Flags:  []cli.Flag{jsonFlag, stageFlag},
+			Flags:  []cli.Flag{jsonFlag, stageFlag, replaceFlag},
 			Action: func(cc *cli.Context) error { return planAction(c, cc) },
 		},
 		&cli.Command{
@@ -52,7 +54,7 @@ func setupCommand(c console) *cli.Command {
 			Usage:       "do it",
 			Description: setupDescription,
 			Flags: []cli.Flag{
-				jsonFlag, stageFlag, yesFlag,
+				jsonFlag, stageFlag, replaceFlag, yesFlag,
 				&cli.BoolFlag{Name: flagNoSync, Usage: "do not wait for the end of the first synchronisation; the group can be used meanwhile"},
 				&cli.DurationFlag{Name: flagTimeout, Value: time.Hour, Usage: "give up after `TIME`; the synchronisation does not count"},
 			},
@@ -111,15 +113,24 @@ func newJob(c console, cc *cli.Context) (*job, error) {
 		return nil, err
 	}
 	h, log := newHost(c, cc)
+	self, err := nodeName(h, cc, cfg)
+	if err != nil {
+		return nil, err
+	}
+	stages, err := pick(newStages(h, cfg, self, cc.Bool(flagReplace), log), cc.StringSlice(flagStage))
+	return &job{host: h, cfg: cfg, self: self, stages: stages, show: newShown(c, cc, cfg)}, err
+}
+
+// nodeName is this machine's name, which has to be a node of the configuration.
+func nodeName(h *host.Host, cc *cli.Context, cfg *config.Config) (string, error) {
 	self, err := h.Hostname()
 	if err != nil {
-		return nil, fmt.Errorf("ask for this node's name: %w", err)
+		return "", fmt.Errorf("ask for this node's name: %w", err)
 	}
 	if _, ok := cfg.Node(self); !ok {
-		return nil, fmt.Errorf("this machine is called %q, which %s does not have: node.name is what uname -n prints", self, configFile(cc))
+		return "", fmt.Errorf("this machine is called %q, which %s does not have: node.name is what uname -n prints", self, configFile(cc))
 	}
-	stages, err := pick(newStages(h, cfg, self, log), cc.StringSlice(flagStage))
-	return &job{host: h, cfg: cfg, self: self, stages: stages, show: newShown(c, cc, cfg)}, err
+	return self, nil
 }
 
 // pick returns the stages with the given names, all without names.

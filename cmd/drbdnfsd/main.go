@@ -40,10 +40,12 @@ func newApp(stdout io.Writer, h *host.Host, log *slog.Logger) *cli.App {
 		Usage:           "follow DRBD on this node, resolve split brains as configured, offer metrics",
 		Version:         version.String(),
 		Writer:          stdout,
+		UsageText:       "drbdnfsd [--file FILE]",
 		HideHelpCommand: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "configuration `FILE`; it need not exist", Value: config.DefaultFile},
 		},
+		Commands: []*cli.Command{manCommand()},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return cli.Exit("drbdnfsd takes no arguments", 2)
