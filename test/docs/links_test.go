@@ -28,11 +28,7 @@ func anchors(t *testing.T, file string) map[string]bool {
 // Ensure that each link from one document to another leads to a file and a
 // heading that exist.
 func TestLinks(t *testing.T) {
-	files, err := filepath.Glob("../../docs/*.md")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no documents: %v", err)
-	}
-	for _, file := range append(files, "../../README.md") {
+	for _, file := range documents(t) {
 		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
 			path, anchor, _ := strings.Cut(m[1], "#")
 			if strings.Contains(m[1], "://") {

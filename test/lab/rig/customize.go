@@ -100,8 +100,32 @@ func customize(ctx context.Context, rootfs, key string) error {
 			return err
 		}
 	}
+	if err := removeScripts(rootfs); err != nil {
+		return err
+	}
 	if _, err := run(ctx, "chroot", rootfs, "ssh-keygen", "-A"); err != nil {
 		return fmt.Errorf("ssh host keys: %w", err)
+	}
+	return nil
+}
+
+// initScripts are Debian's System V scripts beside the units. EL8 has none:
+// with one, "systemctl enable" and "disable" run update-rc.d, which costs an
+// emulated machine more than 10 s each, and "pcs cluster setup" its 60 s.
+var initScripts = []string{"etc/init.d/*", "etc/rc[0-6S].d/*"}
+
+// removeScripts removes the initScripts.
+func removeScripts(rootfs string) error {
+	for _, pattern := range initScripts {
+		paths, err := filepath.Glob(filepath.Join(rootfs, pattern))
+		if err != nil {
+			return err
+		}
+		for _, path := range paths {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

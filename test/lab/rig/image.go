@@ -51,6 +51,7 @@ func imageKey() string {
 	}
 	fmt.Fprintln(h, imageSizeMiB, initScript, os.Getenv("LAB_MIRROR"))
 	fmt.Fprintln(h, strings.Join(maskedUnits, " "), strings.Join(disabledUnits, " "), strings.Join(initModules, " "))
+	fmt.Fprintln(h, strings.Join(initScripts, " "))
 	for _, f := range guestFiles("KEY") {
 		fmt.Fprintln(h, f.path, f.mode, f.text)
 	}

@@ -52,6 +52,9 @@ func All() []Scenario {
 	return append(
 		list,
 		Scenario{Name: "procedure", Summary: "the hand-made configuration and ours under the same load", ByName: true, Limit: 60 * time.Minute, Run: procedure},
+		Scenario{Name: "operate", ByName: true, Summary: "status, move, failback, standby, check, exports, grow, bundle and the status page, by command", Limit: 15 * time.Minute, Run: operate},
+		Scenario{Name: "migration", Summary: "the hand-made configuration is taken over under load", ByName: true, Limit: 30 * time.Minute, Run: migration},
+		Scenario{Name: "docs", Summary: "every command of README and docs is run and prints what is shown", ByName: true, Limit: 3 * time.Hour, Run: docs},
 		Scenario{Name: "soak", Summary: "random crash, move and killed-action rounds", ByName: true, Limit: 6 * time.Hour, Run: soak},
 	)
 }

@@ -129,9 +129,16 @@ func (t *T) refuseRound(ctx context.Context, r refusal, active, passive string) 
 	return t.untouched(ctx)
 }
 
+// forgetResolutions has the daemon begin without a history: what earlier
+// scenarios have resolved would count for the cool-down.
+const forgetResolutions = "systemctl stop drbdnfsd && rm -f /var/lib/drbdnfs/split-brain/*.json && systemctl start drbdnfsd"
+
 // coolDown lets one split brain be resolved, and sees the next one held.
 func (t *T) coolDown(ctx context.Context, active, passive string) error {
 	t.Logf("a further split brain within the cool-down")
+	if err := t.Cluster.Both(ctx, forgetResolutions); err != nil {
+		return err
+	}
 	if err := t.autoRound(ctx, active, passive, "discard-secondary", `resolutions = 1\n`, nil); err != nil {
 		return err
 	}
