@@ -28,6 +28,7 @@ const (
 
 // world is two nodes with one volume, seen from one of them.
 type world struct {
+	resized          time.Time // when the other node has grown the device; zero is never
 	old, ext4        bool
 	role, peerRole   string
 	device, lv, free int64
@@ -70,6 +71,9 @@ func (w *world) events() string {
 	conn, replication, disk := " conn-name:drbdtest2", "Established", "UpToDate"
 	if w.old {
 		conn = ""
+	}
+	if !w.resized.IsZero() && !time.Now().Before(w.resized) {
+		w.device = 2*gib + 1<<20
 	}
 	if w.syncing > 0 {
 		w.syncing--
@@ -220,10 +224,7 @@ func TestGrowSecondary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		w.role, w.peerRole = "Secondary", "Primary"
-		go func() {
-			time.Sleep(time.Minute)
-			w.device = 2*gib + 1<<20
-		}()
+		w.resized = time.Now().Add(time.Minute)
 		seen := &watcher{}
 		if _, err := setup.Apply(t.Context(), w.stages(config.Size(2*gib)), seen); err != nil {
 			t.Fatal(err)

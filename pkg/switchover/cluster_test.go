@@ -30,6 +30,7 @@ var errKilled = errors.New("the program was killed")
 // it. Its scheduler knows promotion scores, rules for the promoted role, standby
 // and nodes that are away; its agents take time.
 type cluster struct {
+	begin    func() // of the scheduler
 	mu       sync.Mutex
 	doc      *etree.Document
 	pending  map[string]string // by node
@@ -101,6 +102,13 @@ func (w *cluster) serve(ctx context.Context) {
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
+}
+
+// now is a copy of the CIB, for looking at it while the scheduler runs.
+func (w *cluster) now() *etree.Document {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.doc.Copy()
 }
 
 // next is what the cluster does next, nil for nothing.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ type trial struct {
 
 // attempt plans and, unless refused, runs, as the command does.
 func (tr *trial) attempt(ctx context.Context, t *testing.T, r switchover.Request) {
+	tr.w.begin() // what was prepared is done
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -52,8 +54,15 @@ func within(t *testing.T, f func(ctx context.Context, w *cluster)) {
 		ctx, stop := context.WithCancel(t.Context())
 		w := newCluster(t)
 		done := make(chan struct{})
-		go func() { defer close(done); w.serve(ctx) }()
+		begun := make(chan struct{})
+		w.begin = sync.OnceFunc(func() { close(begun) })
+		go func() {
+			defer close(done)
+			<-begun
+			w.serve(ctx)
+		}()
 		f(ctx, w)
+		w.begin()
 		stop()
 		<-done
 	})
@@ -93,8 +102,8 @@ func TestMove(t *testing.T) {
 			}
 		}
 		time.Sleep(10 * time.Minute)
-		if active(w.doc) != "drbdtest2" {
-			t.Errorf("the service did not stay: it is on %s", active(w.doc))
+		if active(w.now()) != "drbdtest2" {
+			t.Errorf("the service did not stay: it is on %s", active(w.now()))
 		}
 	})
 }
@@ -169,7 +178,7 @@ func TestInterrupted(t *testing.T) {
 					t.Error("the constraint or the lock is left behind")
 				}
 				time.Sleep(10 * time.Second)
-				if active(w.doc) == "" {
+				if active(w.now()) == "" {
 					t.Error("nobody serves")
 				}
 			})
@@ -199,8 +208,8 @@ func TestKilled(t *testing.T) {
 				w.mu.Unlock()
 				again := &trial{w: w}
 				again.attempt(ctx, t, switchover.Request{Action: switchover.Move, Node: "drbdtest2"})
-				if again.err != nil || w.held() || active(w.doc) != "drbdtest2" {
-					t.Errorf("killed at %d: the next run: %v, held %v, active %s\n%s", at, again.err, w.held(), active(w.doc), again.out.String())
+				if again.err != nil || w.held() || active(w.now()) != "drbdtest2" {
+					t.Errorf("killed at %d: the next run: %v, held %v, active %s\n%s", at, again.err, w.held(), active(w.now()), again.out.String())
 				}
 				if left != strings.Contains(again.out.String(), "was cut off") {
 					t.Errorf("killed at %d: the next run says:\n%s", at, again.out.String())
@@ -249,8 +258,8 @@ func TestReleaseFails(t *testing.T) {
 			t.Errorf("error %v", tr.err)
 		}
 		time.Sleep(10 * time.Minute)
-		if active(w.doc) != "drbdtest2" || rules(w.doc, "drbdtest2") != 0 {
-			t.Errorf("on %s later, with a rule of %d", active(w.doc), rules(w.doc, "drbdtest2"))
+		if active(w.now()) != "drbdtest2" || rules(w.now(), "drbdtest2") != 0 {
+			t.Errorf("on %s later, with a rule of %d", active(w.now()), rules(w.now(), "drbdtest2"))
 		}
 	})
 }
@@ -261,11 +270,11 @@ func TestStandby(t *testing.T) {
 	within(t, func(ctx context.Context, w *cluster) {
 		tr := &trial{w: w}
 		tr.attempt(ctx, t, switchover.Request{Action: switchover.Standby})
-		if tr.err != nil || tr.result.Outcome != switchover.Done || tr.result.Active != "drbdtest2" || !standby(w.doc, "drbdtest1") || w.held() {
+		if tr.err != nil || tr.result.Outcome != switchover.Done || tr.result.Active != "drbdtest2" || !standby(w.now(), "drbdtest1") || w.held() {
 			t.Fatalf("result %+v, error %v\n%s", tr.result, tr.err, tr.out.String())
 		}
-		if !strings.Contains(tr.out.String(), "the data are on drbdtest2 alone") || task(w.doc, "drbdtest1") != "stop" {
-			t.Errorf("last action %s:\n%s", task(w.doc, "drbdtest1"), tr.out.String())
+		if !strings.Contains(tr.out.String(), "the data are on drbdtest2 alone") || task(w.now(), "drbdtest1") != "stop" {
+			t.Errorf("last action %s:\n%s", task(w.now(), "drbdtest1"), tr.out.String())
 		}
 		again := &trial{w: w}
 		again.attempt(ctx, t, switchover.Request{Action: switchover.Standby})
@@ -274,7 +283,7 @@ func TestStandby(t *testing.T) {
 		}
 		back := &trial{w: w}
 		back.attempt(ctx, t, switchover.Request{Action: switchover.Unstandby})
-		if back.err != nil || back.result.Exit() != 0 || back.result.Active != "drbdtest2" || standby(w.doc, "drbdtest1") || task(w.doc, "drbdtest1") != "start" {
+		if back.err != nil || back.result.Exit() != 0 || back.result.Active != "drbdtest2" || standby(w.now(), "drbdtest1") || task(w.now(), "drbdtest1") != "start" {
 			t.Errorf("unstandby: %+v, error %v\n%s", back.result, back.err, back.out.String())
 		}
 		for _, want := range []string{
@@ -300,7 +309,7 @@ func TestStandbyLast(t *testing.T) {
 		}
 		forced := &trial{w: w}
 		forced.attempt(ctx, t, switchover.Request{Action: switchover.Standby, Force: true})
-		if forced.err != nil || !standby(w.doc, "drbdtest1") || forced.result.Active != "" || forced.result.Exit() != 0 {
+		if forced.err != nil || !standby(w.now(), "drbdtest1") || forced.result.Active != "" || forced.result.Exit() != 0 {
 			t.Errorf("forced: %+v, error %v", forced.result, forced.err)
 		}
 	})
@@ -308,8 +317,8 @@ func TestStandbyLast(t *testing.T) {
 		w.failPromote["drbdtest2"] = 5
 		tr := &trial{w: w}
 		tr.attempt(ctx, t, switchover.Request{Action: switchover.Standby})
-		if tr.result.Exit() != 1 || tr.result.Active != "drbdtest1" || standby(w.doc, "drbdtest1") {
-			t.Errorf("the target fails: %+v, standby %v", tr.result, standby(w.doc, "drbdtest1"))
+		if tr.result.Exit() != 1 || tr.result.Active != "drbdtest1" || standby(w.now(), "drbdtest1") {
+			t.Errorf("the target fails: %+v, standby %v", tr.result, standby(w.now(), "drbdtest1"))
 		}
 	})
 }
