@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,7 @@ import (
 type dispute struct {
 	t       *testing.T
 	h       *hosttest.Host
+	mu      sync.Mutex        // of values and from: the daemons publish while the command looks
 	values  map[string]string // attributes, by node
 	from    string            // who publishes
 	running bool
@@ -39,6 +41,8 @@ type dispute struct {
 func newDispute(t *testing.T) *dispute {
 	d := &dispute{t: t, h: hosttest.New(t), values: map[string]string{}, running: true, said: map[string]splitbrain.Evidence{}}
 	d.h.Tool("attrd_updater", func(c host.Cmd) (string, error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		if i := slices.Index(c.Args, "--update"); i >= 0 {
 			d.values[d.from] = c.Args[i+1]
 			return "", nil
@@ -75,7 +79,9 @@ func (d *dispute) say(node string, change func(e *splitbrain.Evidence)) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	d.mu.Lock()
 	d.from = node
+	d.mu.Unlock()
 	if err := pacemaker.New(d.h).Publish(context.Background(), splitbrain.Attribute("res0", "drbdtest1", "drbdtest2"), []byte(text)); err != nil {
 		d.t.Fatal(err)
 	}
