@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"github.com/spacei/drbdnfs/pkg/config"
 	"github.com/spacei/drbdnfs/pkg/drbd/admin"
@@ -70,20 +69,6 @@ type base struct {
 
 // LookRemove has nothing to take back: nothing is made smaller.
 func (base) LookRemove(context.Context) ([]setup.Item, error) { return nil, nil }
-
-// poll calls f until it is done, fails, or ctx ends.
-func poll(ctx context.Context, f func() (done bool, err error)) error {
-	for {
-		if done, err := f(); done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(setup.PollInterval):
-		}
-	}
-}
 
 // errNotUp means that DRBD does not have the resource up on this node.
 var errNotUp = errors.New("DRBD does not have the resource up on this node")

@@ -221,7 +221,7 @@ func (s *volumeStage) awaitNode(node string, need int64) setup.Item {
 	return setup.Item{
 		Object: "logical volume on " + node, Action: setup.Await, Detail: "run drbdnfs grow " + s.Size.String() + " there too",
 		Do: func(ctx context.Context, p setup.Progress) error {
-			return poll(ctx, func() (bool, error) {
+			return setup.Poll(ctx, func() (bool, error) {
 				words, err := s.words(ctx)
 				if err != nil {
 					return false, err
@@ -284,7 +284,7 @@ func (b *base) status(ctx context.Context) (*drbd.Resource, error) {
 
 // grown returns when the device has its size.
 func (s *volumeStage) grown(ctx context.Context) error {
-	return poll(ctx, func() (bool, error) {
+	return setup.Poll(ctx, func() (bool, error) {
 		r, err := s.status(ctx)
 		if err != nil {
 			return false, err
@@ -297,7 +297,7 @@ func (s *volumeStage) grown(ctx context.Context) error {
 // going to: the peers agree on it a moment after they have the new size.
 func (s *volumeStage) begun(ctx context.Context) error {
 	deadline := time.Now().Add(settle)
-	return poll(ctx, func() (bool, error) {
+	return setup.Poll(ctx, func() (bool, error) {
 		r, err := s.status(ctx)
 		if err != nil {
 			return false, err

@@ -61,7 +61,7 @@ func (s *Stage) formItem(f *facts) setup.Item {
 // awaitConf returns when the first node has sent corosync.conf.
 func (s *Stage) awaitConf(ctx context.Context, p setup.Progress) error {
 	first := s.c.First().Name
-	err := poll(ctx, setup.PollInterval, func() (bool, error) {
+	err := setup.Poll(ctx, func() (bool, error) {
 		f := &facts{}
 		if err := s.readConf(f); err != nil {
 			return false, err
@@ -135,7 +135,7 @@ func (s *Stage) setupCluster(ctx context.Context, p setup.Progress) error {
 // awaitPCSD returns when the pcsd of every node listens.
 func (s *Stage) awaitPCSD(ctx context.Context, p setup.Progress) error {
 	lacks := ""
-	err := poll(ctx, setup.PollInterval, func() (bool, error) {
+	err := setup.Poll(ctx, func() (bool, error) {
 		var silent []string
 		for _, n := range s.c.Nodes {
 			if !s.listens(ctx, n.Address) {

@@ -129,7 +129,7 @@ func (s *Stage) awaitMembers(names []string, pcs bool) func(context.Context, set
 		resend := time.Now().Add(syncAfter)
 		synced := !pcs || len(names) < 2
 		lacks := ""
-		err := poll(ctx, setup.PollInterval, func() (bool, error) {
+		err := setup.Poll(ctx, func() (bool, error) {
 			if lacks = s.missing(s.members(ctx), names); lacks == "" {
 				return true, nil
 			}
@@ -147,22 +147,6 @@ func (s *Stage) awaitMembers(names []string, pcs bool) func(context.Context, set
 			return fmt.Errorf("wait for the cluster's nodes: %s: %w", lacks, err)
 		}
 		return err
-	}
-}
-
-// poll calls done until it says so, with a pause between calls, or until ctx
-// ends.
-func poll(ctx context.Context, pause time.Duration, done func() (bool, error)) error {
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return err
-		}
 	}
 }
 

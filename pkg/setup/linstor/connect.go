@@ -183,7 +183,7 @@ func (s *Stage) awaitController() setup.Item {
 		Object: "LINSTOR's controller", Action: setup.Await, Key: "storage.controller",
 		Detail: "starting, its REST API does not answer yet",
 		Do: func(ctx context.Context, p setup.Progress) error {
-			return poll(ctx, func() (bool, error) {
+			return setup.Poll(ctx, func() (bool, error) {
 				try, cancel := context.WithTimeout(ctx, lookTime)
 				defer cancel()
 				_, err := s.connect(try)
@@ -197,21 +197,5 @@ func (s *Stage) awaitController() setup.Item {
 				return false, nil
 			})
 		},
-	}
-}
-
-// poll calls f until it is done, fails, or ctx ends.
-func poll(ctx context.Context, f func() (done bool, err error)) error {
-	ticker := time.NewTicker(setup.PollInterval)
-	defer ticker.Stop()
-	for {
-		if done, err := f(); done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
 	}
 }

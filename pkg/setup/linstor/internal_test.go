@@ -1,12 +1,6 @@
 package linstor
 
-import (
-	"context"
-	"errors"
-	"testing"
-	"testing/synctest"
-	"time"
-)
+import "testing"
 
 // Ensure that DRBD's numbers with a unit become numbers in the option's own
 // unit, and that everything else is left as it is.
@@ -62,23 +56,4 @@ func TestKiB(t *testing.T) {
 			t.Errorf("%d KiB is %s, want %s", n, got, want)
 		}
 	}
-}
-
-// Ensure that polling ends with ctx and with the first error, and does not wait
-// when there is nothing to wait for.
-func TestPoll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		start, broken := time.Now(), errors.New("broken")
-		if err := poll(t.Context(), func() (bool, error) { return true, nil }); err != nil || time.Since(start) != 0 {
-			t.Errorf("done at once: %v after %v", err, time.Since(start))
-		}
-		if err := poll(t.Context(), func() (bool, error) { return false, broken }); !errors.Is(err, broken) {
-			t.Errorf("got %v", err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := poll(ctx, func() (bool, error) { return false, nil }); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v", err)
-		}
-	})
 }

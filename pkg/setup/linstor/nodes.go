@@ -206,7 +206,7 @@ func (s *Stage) complete(w *world, n config.Node) bool {
 
 // awaitOnline waits until LINSTOR reaches the satellites of all nodes.
 func (s *Stage) awaitOnline(ctx context.Context, a *api, names []string, p setup.Progress) error {
-	return poll(ctx, func() (bool, error) {
+	return setup.Poll(ctx, func() (bool, error) {
 		nodes, err := a.Nodes.GetAll(ctx)
 		if err != nil {
 			return true, a.fail("list LINSTOR's nodes", err)

@@ -189,7 +189,7 @@ func deployed(r client.ResourceWithVolumes) bool {
 
 // awaitVolumes waits until the volume exists on all of the nodes.
 func (s *Stage) awaitVolumes(ctx context.Context, a *api, names []string, p setup.Progress) error {
-	return poll(ctx, func() (bool, error) {
+	return setup.Poll(ctx, func() (bool, error) {
 		w := &world{resources: map[string]client.ResourceWithVolumes{}}
 		if err := s.seeResources(ctx, a, w); err != nil {
 			return true, err
