@@ -9,6 +9,7 @@ import (
 
 	"github.com/spacei/drbdnfs/pkg/cib"
 	"github.com/spacei/drbdnfs/pkg/config"
+	"github.com/spacei/drbdnfs/pkg/switchover"
 )
 
 // Limits of what is well.
@@ -94,7 +95,7 @@ func (j *judge) constraint(id string) {
 		j.here("constraint-cli", "constraint "+id, "it is in the CIB", "RESOURCE", group+"-clone")
 	case strings.HasPrefix(id, "drbd-fence-"):
 		j.here("constraint-fence", "constraint "+id, "it is in the CIB", "ID", id)
-	case id == group+"-move": // the id that package switchover gives it
+	case id == switchover.ConstraintID(group):
 		j.here("constraint-move", "constraint "+id, "it is in the CIB", "ID", id)
 	}
 }

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -308,8 +306,7 @@ func (k *look) askSockets(ctx context.Context, p *Plan) (answer, error) {
 // maxPairs bounds the pairs of nodes whose evidence is asked for.
 const maxPairs = 6
 
-// askEvidence asks what both nodes of each pair say. The names of the
-// attributes are those of drbdnfsd (pkg/daemon, attribute).
+// askEvidence asks what both nodes of each pair say.
 func (k *look) askEvidence(ctx context.Context, p *Plan) (answer, error) {
 	nodes := slices.Sorted(slices.Values(p.diskful()))
 	client := pacemaker.New(k.l.o.Host)
@@ -320,7 +317,7 @@ func (k *look) askEvidence(ctx context.Context, p *Plan) (answer, error) {
 			if asked++; asked > maxPairs {
 				break
 			}
-			values, err := client.Query(ctx, "drbdnfs-evidence-"+p.Resource+"-"+a+"-"+b)
+			values, err := client.Query(ctx, splitbrain.Attribute(p.Resource, a, b))
 			if err != nil && values == nil {
 				return nil, err
 			}
@@ -352,7 +349,7 @@ func (k *look) askRecords(p *Plan) (answer, error) {
 	}
 	var records []splitbrain.Record
 	for _, name := range names {
-		if !strings.HasPrefix(name, url.QueryEscape(p.Resource)+"@") {
+		if resource, _, ok := splitbrain.ParseRecordFile(name); !ok || resource != p.Resource {
 			continue
 		}
 		data, err := h.ReadFile(dir + "/" + name)

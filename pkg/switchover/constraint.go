@@ -21,7 +21,10 @@ const moveScore = 9500
 // timeLayout is a time in a rule, ISO 8601.
 const timeLayout = "2006-01-02 15:04:05Z"
 
-func constraintID(group string) string { return group + "-move" }
+// ConstraintID is the id of the location constraint that moves group: in the CIB
+// while a command works, and after one that was killed, until the next command
+// or its end time.
+func ConstraintID(group string) string { return group + "-move" }
 
 // madeBy is before the name of the node in the id of the date expression: the
 // CIB has no room for comments.
@@ -42,7 +45,7 @@ func roleWord(doc *etree.Document) string {
 
 // element is the constraint for a hold on a clone.
 func (h Hold) element(group, clone, role string) *etree.Element {
-	id := constraintID(group)
+	id := ConstraintID(group)
 	el := etree.NewElement("rsc_location")
 	el.CreateAttr("id", id)
 	el.CreateAttr("rsc", clone)
@@ -66,7 +69,7 @@ func (h Hold) element(group, clone, role string) *etree.Element {
 // findHold returns the constraint of a run in a CIB, nil for none. One that
 // somebody has edited beyond recognition has ended long ago.
 func findHold(doc *etree.Document, group string) *Hold {
-	el := doc.FindElement("./cib/configuration/constraints/rsc_location[@id='" + constraintID(group) + "']")
+	el := doc.FindElement("./cib/configuration/constraints/rsc_location[@id='" + ConstraintID(group) + "']")
 	if el == nil {
 		return nil
 	}
@@ -75,7 +78,7 @@ func findHold(doc *etree.Document, group string) *Hold {
 		h.Target = to.SelectAttrValue("value", "")
 	}
 	if until := el.FindElement("./rule/date_expression"); until != nil {
-		_, h.By, _ = strings.Cut(until.SelectAttrValue("id", ""), constraintID(group)+madeBy)
+		_, h.By, _ = strings.Cut(until.SelectAttrValue("id", ""), ConstraintID(group)+madeBy)
 		if t, err := time.Parse(timeLayout, until.SelectAttrValue("end", "")); err == nil {
 			h.Until = t
 		}
@@ -127,7 +130,7 @@ func (s *Switch) hold(ctx context.Context, verb string, h Hold) error {
 // release removes the constraint that was made on a node and looks that it is
 // gone. It tries several times. Nothing to remove is success.
 func (s *Switch) release(ctx context.Context, by string) error {
-	id := constraintID(s.group)
+	id := ConstraintID(s.group)
 	xpath := "//rsc_location[@id='" + id + "'][rule/date_expression/@id='" + id + madeBy + by + "']"
 	var err error
 	for try := range 3 {

@@ -60,7 +60,7 @@ func (f Facts) holds(p *Plan) {
 	}
 	p.hold = h
 	if h.By == f.Self && f.LockHeld || !f.Now.Before(h.Until) {
-		p.Notes = append(p.Notes, fmt.Sprintf("an earlier move to %s was cut off; its constraint %s is removed", h.Target, constraintID(f.Group)))
+		p.Notes = append(p.Notes, fmt.Sprintf("an earlier move to %s was cut off; its constraint %s is removed", h.Target, ConstraintID(f.Group)))
 		return
 	}
 	p.refuse(Held, true, fmt.Sprintf("%s is moving the service to %s, or was cut off while it did", h.By, h.Target),

@@ -123,7 +123,7 @@ func withHold(doc *etree.Document, h Hold, group, clone, role string) *etree.Doc
 // withoutHold is doc without the constraint.
 func withoutHold(doc *etree.Document, group string) *etree.Document {
 	out := doc.Copy()
-	if el := out.FindElement("./cib/configuration/constraints/rsc_location[@id='" + constraintID(group) + "']"); el != nil {
+	if el := out.FindElement("./cib/configuration/constraints/rsc_location[@id='" + ConstraintID(group) + "']"); el != nil {
 		el.Parent().RemoveChild(el)
 	}
 	return out
@@ -229,7 +229,7 @@ func favours(doc *etree.Document, group, clone, node string) []string {
 	var out []string
 	for _, el := range doc.FindElements("./cib/configuration/constraints/rsc_location") {
 		rsc, id := el.SelectAttrValue("rsc", ""), el.SelectAttrValue("id", "")
-		if rsc != group && rsc != clone || id == constraintID(group) {
+		if rsc != group && rsc != clone || id == ConstraintID(group) {
 			continue
 		}
 		if el.SelectAttrValue("node", "") == node && wants(el) {

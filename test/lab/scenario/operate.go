@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/spacei/drbdnfs/pkg/status"
 	"github.com/spacei/drbdnfs/test/lab/cluster"
 	"github.com/spacei/drbdnfs/test/lab/rig"
@@ -212,17 +214,19 @@ func (t *T) growByCommand(ctx context.Context, active string) error {
 	if err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := t.does(ctx, rig.Peer(active), "grow 600M --yes", 0)
-		done <- err
-	}()
-	_, err = t.does(ctx, active, "grow 600M --yes", 0)
-	if other := <-done; err == nil {
-		err = other
+	results := make([]said, len(rig.Nodes()))
+	g, gctx := errgroup.WithContext(ctx)
+	for i, node := range rig.Nodes() {
+		g.Go(func() (err error) {
+			results[i], err = t.drbdnfs(gctx, node, "grow 600M --yes")
+			return err
+		})
 	}
-	if err != nil {
+	if err := g.Wait(); err != nil {
 		return err
+	}
+	for i, node := range rig.Nodes() {
+		t.Check(results[i].code == 0, "drbdnfs grow on %s ended with %d:\n%s", node, results[i].code, results[i].out)
 	}
 	after, err := t.Rig.SSH(ctx, active, size)
 	if err != nil {
