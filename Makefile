@@ -42,9 +42,11 @@ check: ## The quick loop: format, vet, lint, unit tests, tidy, meta-data, script
 fmt: tools ## Format the Go code
 	@$(TOOLS)/gofumpt -w cmd ocf pkg test tools
 
+# A program with the race detector in it waits a second at its end by default,
+# which is most of the time of the tests that start the programs.
 race: ## The tests of packages with goroutines under the race detector
 	@scripts/install-deps check
-	@CGO_ENABLED=1 $(STAGE) "race tests" go test -short -race -vet=off -timeout 5m -skip '^TestScripts$$' $$(scripts/race-packages)
+	@CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(STAGE) "race tests" go test -short -race -vet=off -timeout 5m $$(scripts/race-packages)
 
 histories: ## 100,000 histories of two nodes and a split brain
 	@$(STAGE) "histories" go test -vet=off -count=1 -run '^TestModel$$' ./pkg/splitbrain
@@ -87,8 +89,7 @@ tools:
 	@$(STAGE) "lint tools" go build -C tools -buildvcs=false -o ../$(TOOLS)/ ./lint mvdan.cc/gofumpt github.com/mgechev/revive
 
 # Without the race detector, which wants everything compiled once more: make race
-# has it, and make test both. Tests that run the binaries themselves (testscript)
-# never have it, for its runtime waits a second at the end of each process.
+# has it, and make test both.
 # Without DWARF a test binary is linked in half the time.
 check-test:
 	@$(STAGE) "unit tests" go test -short -vet=off -ldflags=-w -timeout 5m ./...
