@@ -20,7 +20,7 @@ import (
 func (w *owner) expose() {
 	w.dirty = false
 	s := &metrics.Snapshot{
-		DRBD: w.state.Clone(), StreamUp: w.up, UsermodeHelper: usermodeHelper(w.o.Host),
+		DRBD: w.state.CloneOf(w.settings.shows), Resources: len(w.state.Resources), StreamUp: w.up, UsermodeHelper: usermodeHelper(w.o.Host),
 		SplitBrains: map[metrics.Peer]metrics.SplitBrain{}, Policies: map[string]string{}, NFSD: w.group.nfsd,
 	}
 	if w.kernel != (drbd.Version{}) {
@@ -30,6 +30,9 @@ func (w *owner) expose() {
 		s.Utils = w.utils.String()
 	}
 	for _, t := range w.talks {
+		if !w.settings.shows(t.resource) {
+			continue
+		}
 		st := t.machine.Status()
 		s.SplitBrains[metrics.Peer{Resource: t.resource, NodeID: t.peerID, Connection: cmp.Or(t.connection, t.peer)}] = metrics.SplitBrain{
 			Found: st.Phase != splitbrain.PhaseNone, Phase: string(st.Phase), DetectedAt: st.FoundAt,

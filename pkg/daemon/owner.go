@@ -95,7 +95,6 @@ func (w *owner) load() {
 
 // run is the loop. It returns when ctx ends.
 func (w *owner) run(ctx context.Context, updates <-chan stream.Update) error {
-	defer w.close()
 	defer close(w.ended)
 	w.alive.Store(time.Now().UnixNano())
 	tick := time.NewTicker(beat)
@@ -345,7 +344,6 @@ func (w *owner) renamed(r *drbd.Resource, c *drbd.Connection, peer string) split
 		record.Peer = peer
 	}
 	delete(w.talks, old.talkKey)
-	close(old.lane)
 	w.warn("end of a record", w.store.remove(r.Name, c.Name))
 	return record
 }

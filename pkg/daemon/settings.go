@@ -31,6 +31,12 @@ func (s *settings) groupOf(resource string) string {
 	return s.config.Pacemaker.Group
 }
 
+// shows reports whether the metrics have series of a resource. Without a file
+// they show what DRBD has.
+func (s *settings) shows(resource string) bool {
+	return s.config == nil || s.config.Metrics.Resources == config.ResourcesAll || s.config.Resource.Name == resource
+}
+
 // policyChange is what a machine has to know of the settings.
 func (s *settings) policyChange(resource string) splitbrain.PolicyChanged {
 	return splitbrain.PolicyChanged{Policy: s.policy(resource), Err: s.broken}

@@ -20,7 +20,7 @@ type talk struct {
 	peerID      int    // drbd.Absent until then
 	met         bool   // the machine has seen a state
 	seen        splitbrain.StateChanged
-	lane        chan func()   // what takes time, one after the other
+	lane        lane
 	answered    bool          // the peer has evidence
 	peerChanged map[int]int64 // by the peer's last evidence; never written to
 	calmSince   time.Time     // when the connection was last live, or the daemon began
@@ -47,28 +47,12 @@ func (w *owner) open(key talkKey, record splitbrain.Record) *talk {
 	}
 	t := &talk{
 		talkKey: key, machine: splitbrain.NewMachine(w.self, key.resource, key.peer, record),
-		lane: make(chan func(), 8), calmSince: time.Now(), phase: splitbrain.PhaseNone,
+		calmSince: time.Now(), phase: splitbrain.PhaseNone,
 		peerID: drbd.Absent, complaints: map[string]string{},
 	}
 	w.talks[key], w.unheard = t, true
-	w.workers.Go(func() {
-		for f := range t.lane {
-			select {
-			case <-w.ended: // what was not begun is not begun any more
-			default:
-				f()
-			}
-		}
-	})
 	w.handle(t, w.settings.policyChange(key.resource))
 	return t
-}
-
-// close ends the workers of all talks once what they do is done.
-func (w *owner) close() {
-	for _, t := range w.talks {
-		close(t.lane)
-	}
 }
 
 // handle gives one input to the machine of t and does what it asks for.
@@ -123,15 +107,21 @@ func (w *owner) begin(t *talk, e splitbrain.Effect) {
 		case <-w.ended:
 		}
 	}
-	select {
-	case t.lane <- func() {
+	start, ok := t.lane.add(func() {
+		select {
+		case <-w.ended: // what was not begun is not begun any more
+			return
+		default:
+		}
 		w.faultPoint(e, "before")
 		in := job(nil)
 		w.faultPoint(e, "after")
 		answer(in)
-	}:
-	default:
-		// Not from here: the owner would wait for itself.
+	})
+	switch {
+	case start:
+		w.workers.Go(t.lane.run)
+	case !ok: // not from here: the owner would wait for itself
 		w.workers.Go(func() { answer(job(errBusy)) })
 	}
 }

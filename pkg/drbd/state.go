@@ -117,10 +117,17 @@ func (c *Connection) SortedPeerDevices() []*PeerDevice {
 
 // Clone returns a deep copy of s, to be read while s goes on changing.
 func (s *State) Clone() *State {
+	return s.CloneOf(func(string) bool { return true })
+}
+
+// CloneOf returns a deep copy of s without the resources that keep does not want.
+func (s *State) CloneOf(keep func(name string) bool) *State {
 	c := *s
-	c.Resources = make(map[string]*Resource, len(s.Resources))
+	c.Resources = map[string]*Resource{}
 	for k, r := range s.Resources {
-		c.Resources[k] = r.Clone()
+		if keep(k) {
+			c.Resources[k] = r.Clone()
+		}
 	}
 	return &c
 }

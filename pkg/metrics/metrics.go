@@ -164,7 +164,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		s.put(m.compat.version, 1, snap.Kernel, snap.Utils)
 	}
 	if sh.state.Complete {
-		s.put(m.compat.resources, float64(len(sh.state.Resources)))
+		s.put(m.compat.resources, float64(max(snap.Resources, len(sh.state.Resources))))
 	}
 	for _, r := range sh.resources {
 		m.compat.resource(s, r)

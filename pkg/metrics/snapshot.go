@@ -13,6 +13,9 @@ type Snapshot struct {
 	// DRBD is a clone of the state; nil, or one whose dump is not complete, shows
 	// no DRBD object at all.
 	DRBD *drbd.State
+	// Resources is how many resources DRBD has, where DRBD is a clone of those
+	// alone that are shown; 0 is that it has them all.
+	Resources int
 	// StreamUp says that events2 runs and its dump is complete.
 	StreamUp bool
 	// Kernel and Utils are the versions of the module and of drbd-utils, such as

@@ -35,14 +35,14 @@ func (m *Machine) finish() []Effect {
 	if m.last != nil {
 		m.effects = append(m.effects, m.last)
 	}
-	unsaved := m.dirty || m.rec.Revision != m.saved.Revision
+	unsaved := m.dirty || m.rec.Revision != m.saved.revision
 	if !m.dirty && len(m.effects) == 0 || !unsaved {
 		return append(m.alerts, m.effects...)
 	}
 	m.rec.Version = recordVersion
 	m.rec.Revision++
 	m.rec.Sequence = m.sequence
-	m.dirty, m.given = false, m.rec
+	m.dirty, m.given = false, kept{m.rec.Revision, m.rec.Pledge}
 	if m.last != nil {
 		m.revision = m.rec.Revision
 	}

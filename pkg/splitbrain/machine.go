@@ -33,8 +33,8 @@ type Machine struct {
 	self, resource, peer string
 
 	rec   Record // as it is to be
-	saved Record // as it is known to be on disk
-	given Record // as it was last given out to be saved
+	saved kept   // of rec as it is known to be on disk
+	given kept   // of rec as it was last given out to be saved
 	dirty bool   // rec must be saved before the next effect
 	stuck bool   // it could not be saved; the next Tick tries again
 
@@ -80,6 +80,13 @@ type Machine struct {
 	last    Effect
 }
 
+// kept is what a machine needs to know of a record that it has given away. There
+// is one machine for each connection of the node, most of them never used.
+type kept struct {
+	revision uint64
+	pledge   Pledge
+}
+
 // step is what the machine waits for.
 type step int
 
@@ -113,7 +120,7 @@ func NewMachine(self, resource, peer string, restored Record) *Machine {
 	}
 	return &Machine{
 		self: self, resource: resource, peer: peer,
-		rec: restored, saved: restored, sequence: restored.Sequence,
+		rec: restored, saved: kept{restored.Revision, restored.Pledge}, sequence: restored.Sequence,
 	}
 }
 
@@ -144,13 +151,13 @@ func (m *Machine) Handle(now time.Time, in Input) []Effect {
 // done; a later Tick tries to save again.
 func (m *Machine) persisted(p Persisted) {
 	if p.Err == nil {
-		if p.Revision == m.given.Revision {
+		if p.Revision == m.given.revision {
 			m.saved = m.given
 		}
 		return
 	}
 	m.stuck = true
-	m.rec.Pledge = m.saved.Pledge
+	m.rec.Pledge = m.saved.pledge
 	m.waiting, m.published, m.marker = false, nil, drbd.Unknown
 	m.action = stepNone
 	if p.Revision == m.revision {
