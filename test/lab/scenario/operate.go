@@ -84,6 +84,18 @@ func (t *T) found(ctx context.Context, node, word string, limit time.Duration) e
 	})
 }
 
+// statusHealthy waits until the status of a node is without a finding. An emulated
+// machine that has just been set up may be too busy for the first answer.
+func (t *T) statusHealthy(ctx context.Context, node, active string) error {
+	return rig.Poll(ctx, "drbdnfs status on "+node+" to be healthy", time.Minute, time.Second, func(ctx context.Context) error {
+		s, err := t.drbdnfs(ctx, node, "status")
+		if err == nil && (s.code != 0 || !strings.Contains(s.out, "HEALTHY") || !strings.Contains(s.out, active)) {
+			err = fmt.Errorf("%w: %d\n%s", errNot, s.code, s.out)
+		}
+		return err
+	})
+}
+
 // operate is the scenario: what an administrator does with a group that runs.
 func operate(ctx context.Context, t *T) error {
 	active, err := t.readySetup(ctx)
@@ -92,7 +104,7 @@ func operate(ctx context.Context, t *T) error {
 	}
 	passive := rig.Peer(active)
 	for _, node := range rig.Nodes() {
-		if _, err := t.does(ctx, node, "status", 0, "HEALTHY", active); err != nil {
+		if err := t.statusHealthy(ctx, node, active); err != nil {
 			return err
 		}
 	}

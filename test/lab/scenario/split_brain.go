@@ -487,6 +487,7 @@ func splitScenarios() []Scenario {
 	return []Scenario{
 		{Name: "split-brain-auto", Summary: "each policy resolves a split brain; the discarded data is in a snapshot", ByName: true, Limit: 40 * time.Minute, Run: splitAuto},
 		{Name: "split-brain-refuse", Summary: "what must not be resolved is held, with the reason", ByName: true, Limit: 40 * time.Minute, Run: splitRefuse},
+		{Name: "split-brain-resolve", Summary: "a person's order resolves, from either node, against another, and with a daemon down", ByName: true, Limit: 30 * time.Minute, Run: splitResolve},
 		{Name: "daemon-killed", Summary: "the daemon is killed at each effect of a resolution: continued or held, never twice", ByName: true, Limit: 60 * time.Minute, Run: daemonKilled},
 		{Name: "stream-lost", Summary: "drbdsetup killed, DRBD's module unloaded and loaded", ByName: true, Limit: 15 * time.Minute, Run: streamLost},
 		{Name: "metrics-live", Summary: "a real Prometheus scrapes both nodes and fires the alert", ByName: true, Limit: 20 * time.Minute, Run: metricsLive},
