@@ -14,6 +14,7 @@ import (
 
 	"github.com/spacei/drbdnfs/pkg/config"
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 	"github.com/spacei/drbdnfs/pkg/setup"
 )
 
@@ -34,6 +35,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			name, err := os.Hostname()
 			env.Setenv("NODE", name)
+			hosttest.SettleExecutables()
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},

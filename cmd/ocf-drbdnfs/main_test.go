@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scripts in testdata expect")
@@ -58,6 +60,7 @@ func TestScripts(t *testing.T) {
 				ops := filepath.Join(env.WorkDir, "ops")
 				to := filepath.Join(ran, filepath.Base(env.WorkDir))
 				env.Defer(func() { _ = os.Rename(ops, to) })
+				hosttest.SettleExecutables()
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},

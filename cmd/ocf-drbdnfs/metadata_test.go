@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/spacei/drbdnfs/ocf/agent"
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 )
 
 // asNobody runs the agent as Pacemaker and pcs ask for meta-data: without
@@ -29,6 +30,7 @@ func asNobody(t *testing.T, action string) (string, error) {
 	}
 	program := filepath.Join(dir, "ocf-drbdnfs") // TestMain goes by the name
 	copyProgram(t, program)
+	hosttest.SettleExecutables()
 	cmd := exec.CommandContext(t.Context(), program, action)
 	cmd.Dir, cmd.Env = "/", []string{}
 	if os.Getuid() == 0 {

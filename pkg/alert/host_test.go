@@ -14,15 +14,14 @@ import (
 
 	"github.com/spacei/drbdnfs/pkg/alert"
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 )
 
 // script writes an executable.
 func script(t *testing.T, text string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "page")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	hosttest.Executable(t, path, "#!/bin/sh\n"+text)
 	return path
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spacei/drbdnfs/pkg/drbd"
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 	"github.com/spacei/drbdnfs/pkg/notice"
 )
 
@@ -60,7 +61,7 @@ func run(t *testing.T) *running {
 	t.Helper()
 	r := &running{t: t, ended: make(chan error, 1), dir: t.TempDir(), addr: freeAddress(t), reload: make(chan struct{})}
 	r.socket = filepath.Join(r.dir, "notify", "socket")
-	r.write("drbdsetup", strings.ReplaceAll(drbdsetupScript, "DIR", r.dir), 0o755)
+	hosttest.Executable(t, filepath.Join(r.dir, "drbdsetup"), strings.ReplaceAll(drbdsetupScript, "DIR", r.dir))
 	r.configure("manual")
 	d, err := New(Options{
 		Host: loaded{host.New(nil).WithPath(r.dir + ":/usr/bin:/bin")}, Log: textLog(&r.log), ConfigFile: filepath.Join(r.dir, "drbdnfs.toml"),

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 )
 
 // Ensure that output, arguments and input arrive as they are, without a shell
@@ -217,9 +218,7 @@ func TestLookPath(t *testing.T) {
 // Ensure that a file that the kernel cannot execute is an error that names it.
 func TestRunBroken(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(dir+"/tool", []byte("\x7fELF nonsense"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	hosttest.Executable(t, dir+"/tool", "\x7fELF nonsense")
 	_, err := host.New(nil).WithPath(dir).Run(t.Context(), host.Cmd{Name: "tool"})
 	var ee *host.ExitError
 	if err == nil || errors.As(err, &ee) || errors.Is(err, host.ErrNotInstalled) || !strings.Contains(err.Error(), "/tool: ") {

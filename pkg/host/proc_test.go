@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 )
 
 // child runs a shell script that prints a line when it is ready and then
@@ -110,9 +111,7 @@ func TestHoldersExecutable(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	if err := os.WriteFile(dir+"/prog", program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	hosttest.Executable(t, dir+"/prog", string(program))
 	cmd := exec.CommandContext(t.Context(), dir+"/prog", "60")
 	if err := cmd.Start(); err != nil {
 		t.Skipf("cannot run from a tmpfs: %v", err)

@@ -5,22 +5,20 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 )
 
 // scripted returns a machine on which name is the shell script given.
 func scripted(t *testing.T, name, script string) *host.Host {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	hosttest.Executable(t, filepath.Join(dir, name), "#!/bin/sh\n"+script+"\n")
 	return host.New(nil).WithPath(dir + ":/usr/bin:/bin")
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/spacei/drbdnfs/pkg/drbd/admin"
 	"github.com/spacei/drbdnfs/pkg/drbd/events2"
 	"github.com/spacei/drbdnfs/pkg/host"
+	"github.com/spacei/drbdnfs/pkg/host/hosttest"
 )
 
 // node is a machine whose DRBD tools are a script and whose files are a map.
@@ -425,9 +426,7 @@ func TestDeadline(t *testing.T) {
 		if err := os.Remove(tool); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(tool, []byte("#!/bin/sh\necho \"$0\" >> \"${0%/*}/calls\"\nexec sleep 60\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		hosttest.Executable(t, tool, "#!/bin/sh\necho \"$0\" >> \"${0%/*}/calls\"\nexec sleep 60\n")
 	}
 	a := admin.New(n)
 	for name, do := range map[string]func(context.Context) error{
