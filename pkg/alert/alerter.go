@@ -196,8 +196,8 @@ func (a *Alerter) put(s *sender, al Alert) {
 }
 
 func (a *Alerter) drop(s *sender, al Alert) {
-	a.log.Warn("alert dropped", "way", s.way.name(), "alert", string(al.Kind), "resource", al.Resource, "id", al.ID)
 	a.count(s.way.name(), Dropped)
+	a.log.Warn("alert dropped", "way", s.way.name(), "alert", string(al.Kind), "resource", al.Resource, "id", al.ID)
 }
 
 // Run sends what is queued until ctx ends, and returns nil then. What is still
@@ -252,12 +252,12 @@ func (a *Alerter) deliver(ctx context.Context, s *sender, al Alert) {
 		var final finalError
 		switch {
 		case err == nil:
-			log.Info("alert sent", "try", try)
 			a.count(s.way.name(), Sent)
+			log.Info("alert sent", "try", try)
 			return
 		case try == tries, errors.As(err, &final), ctx.Err() != nil:
-			log.Error("alert not sent", "try", try, "err", err)
 			a.count(s.way.name(), GivenUp)
+			log.Error("alert not sent", "try", try, "err", err)
 			return
 		}
 		log.Warn("alert not sent, trying again", "try", try, "pause", pause, "err", err)
