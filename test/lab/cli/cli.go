@@ -31,7 +31,7 @@ const usage = `usage: scripts/lab COMMAND
   logs             save the logs of all machines and print the folder
 
 test and demo leave the machines running; a failed scenario's logs are kept.
-Variables: LAB_DIR LAB_ACCEL=kvm|tcg LAB_CPUS=N LAB_DRBD9=DIR LAB_RPM=FILE LAB_AGENT=FILE LAB_ROUNDS=N LAB_MIRROR=URL
+Variables: LAB_DIR LAB_ACCEL=kvm|tcg LAB_CPUS=N LAB_DRBD9=DIR LAB_LINSTOR=DIR LAB_RPM=FILE LAB_AGENT=FILE LAB_ROUNDS=N LAB_MIRROR=URL
 `
 
 // Run executes one command of scripts/lab and returns the exit status.

@@ -1,9 +1,11 @@
 package rig
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,6 +123,30 @@ func (r *Rig) Put(ctx context.Context, name, local, remote, mode string) error {
 		filepath.Dir(remote), remote, mode, remote, remote, remote)
 	if _, err := runInput(ctx, f, append(argv, script)...); err != nil {
 		return fmt.Errorf("copy %s to %s: %w", filepath.Base(local), name, err)
+	}
+	return nil
+}
+
+// PutTree copies what is below a folder of this machine to a folder on the named
+// one, modes and symbolic links included, owned by root. What is there already
+// stays.
+func (r *Rig) PutTree(ctx context.Context, name, local, remote string) error {
+	argv, err := r.sshCommand(name)
+	if err != nil {
+		return err
+	}
+	if err := r.connect(ctx, name); err != nil {
+		return err
+	}
+	read, write := io.Pipe()
+	defer read.Close() // ends the goroutine where ssh has not read everything
+	go func() {
+		w := tar.NewWriter(write)
+		write.CloseWithError(errors.Join(w.AddFS(os.DirFS(local)), w.Close()))
+	}()
+	script := fmt.Sprintf("tar -C %q -x --no-same-owner --keep-directory-symlink", remote)
+	if _, err := runInput(ctx, read, append(argv, script)...); err != nil {
+		return fmt.Errorf("copy %s to %s: %w", local, name, err)
 	}
 	return nil
 }

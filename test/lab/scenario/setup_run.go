@@ -239,6 +239,7 @@ func setupScenarios() []Scenario {
 		{Name: "setup-interrupted", Summary: "setup apply is killed in every stage and continued", ByName: true, Limit: 30 * time.Minute, Run: setupInterrupted},
 		{Name: "setup-stonith", Summary: "the crash scenario with a fence device that resets the machine", ByName: true, Limit: 20 * time.Minute, Run: setupStonith},
 		{Name: "setup-three", Summary: "a tie-breaker and DRBD's quorum: the active node is killed, then cut off", ByName: true, Limit: 30 * time.Minute, Run: setupThree},
+		{Name: "setup-linstor", Summary: "the group is made, changed and grown through LINSTOR", ByName: true, Limit: 40 * time.Minute, Run: setupLINSTOR},
 		{Name: "setup-remove", Summary: "setup remove takes back what it made, and the data stays", ByName: true, Limit: 20 * time.Minute, Run: setupRemove},
 		{Name: "setup-pcs", Summary: "the time of applying the CIB, against the procedure's pcs commands", ByName: true, Limit: 20 * time.Minute, Run: setupPCS},
 	}
