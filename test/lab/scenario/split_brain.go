@@ -100,12 +100,20 @@ func splitAuto(ctx context.Context, t *T) error {
 	if err != nil {
 		return err
 	}
+	if err := t.startReceiver(ctx); err != nil {
+		return err
+	}
 	loads, err := t.StartLoads(ctx)
 	if err != nil {
 		return err
 	}
+	if err := t.autoRound(ctx, active, passive, "discard-secondary", `resolutions = 16\n`+alertsConfig, loads); err != nil {
+		return fmt.Errorf("policy discard-secondary: %w", err)
+	}
+	if err := t.toldOf(ctx, passive); err != nil {
+		return err
+	}
 	for _, p := range []struct{ policy, more string }{
-		{"discard-secondary", ""},
 		{"discard-least-changes", ""},
 		{"discard-younger-primary", ""},
 		{"keep-node", fmt.Sprintf(`keep = "%s"\n`, active)},
