@@ -2,8 +2,11 @@ package scenario
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,12 +93,11 @@ func (t *T) installLINSTOR(ctx context.Context, tree string) error {
 // linstorOption changes an option of DRBD behind setup's back: plan names it,
 // apply puts it right, and nothing else changes.
 func (t *T) linstorOption(ctx context.Context) error {
-	const look = "curl -sS --fail http://127.0.0.1:3370/v1/resource-definitions/res0"
-	before, err := t.Rig.SSH(ctx, rig.Node1, look+" | jq -S .props")
+	before, err := t.linstorProps(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := t.Rig.SSH(ctx, rig.Node1, look+` -o /dev/null -X PUT -H 'Content-Type: application/json' -d '{"override_props": {"DrbdOptions/Net/ping-timeout": "17"}}'`); err != nil {
+	if _, err := t.linstorREST(ctx, "PUT", `{"override_props": {"DrbdOptions/Net/ping-timeout": "17"}}`); err != nil {
 		return err
 	}
 	p, err := t.setup(ctx, rig.Node1, "plan")
@@ -107,10 +109,37 @@ func (t *T) linstorOption(ctx context.Context) error {
 		return err
 	}
 	t.Check(p.code == 0, "apply ended with %d:\n%s", p.code, p.out)
-	after, err := t.Rig.SSH(ctx, rig.Node1, look+" | jq -S .props")
+	after, err := t.linstorProps(ctx)
 	if err != nil {
 		return err
 	}
 	t.Check(before == after, "the options of the resource definition before:\n%s\nafter:\n%s", before, after)
 	return nil
+}
+
+// linstorProps returns the properties of the resource definition, one line each.
+func (t *T) linstorProps(ctx context.Context) (string, error) {
+	out, err := t.linstorREST(ctx, "GET", "")
+	if err != nil {
+		return "", err
+	}
+	var definition struct{ Props map[string]string }
+	if err := json.Unmarshal([]byte(out), &definition); err != nil {
+		return "", fmt.Errorf("the resource definition: %w\n%s", err, out)
+	}
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(definition.Props)) {
+		fmt.Fprintf(&b, "%s=%s\n", key, definition.Props[key])
+	}
+	return b.String(), nil
+}
+
+// linstorREST asks the controller about the resource definition, on its own node,
+// by another way than setup's: with what Python brings.
+func (t *T) linstorREST(ctx context.Context, method, body string) (string, error) {
+	const program = `import sys, urllib.request as u
+r = u.Request("http://127.0.0.1:3370/v1/resource-definitions/res0", method=sys.argv[1],
+              data=sys.argv[2].encode() or None, headers={"Content-Type": "application/json"})
+print(u.urlopen(r, timeout=60).read().decode())`
+	return t.Rig.SSH(ctx, rig.Node1, "python3 -c '"+program+"' "+method+" '"+body+"'")
 }

@@ -66,15 +66,15 @@ func (t *T) toldOf(ctx context.Context, victim string) error {
 	}
 	t.Check(strings.TrimSpace(incidents) == "1", "the alerts are of %s incidents, want 1", strings.TrimSpace(incidents))
 	return rig.Poll(ctx, "the command to get every alert", time.Minute, time.Second, func(ctx context.Context) error {
-		all := ""
+		var all strings.Builder
 		for _, node := range rig.Nodes() {
 			out, err := t.Rig.SSH(ctx, node, `journalctl -q -b -o cat -t lab-alert | jq -r '"\(.kind) \(.node)"'`)
 			if err != nil {
 				return err
 			}
-			all += out
+			all.WriteString(out)
 		}
-		return lacks(all, want)
+		return lacks(all.String(), want)
 	})
 }
 
