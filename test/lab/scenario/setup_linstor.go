@@ -97,14 +97,14 @@ func (t *T) linstorOption(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.linstorREST(ctx, "PUT", `{"override_props": {"DrbdOptions/Net/ping-timeout": "17"}}`); err != nil {
+	if _, err := t.linstorREST(ctx, "PUT", `{"override_props": {"DrbdOptions/Net/max-buffers": "8000"}}`); err != nil {
 		return err
 	}
 	p, err := t.setup(ctx, rig.Node1, "plan")
 	if err != nil {
 		return err
 	}
-	t.Check(p.code == 2 && strings.Contains(p.out, "ping-timeout"), "plan with another ping-timeout ended with %d:\n%s", p.code, p.out)
+	t.Check(p.code == 2 && strings.Contains(p.out, "max-buffers"), "plan with another max-buffers ended with %d:\n%s", p.code, p.out)
 	if p, err = t.setup(ctx, rig.Node1, "apply --yes"); err != nil {
 		return err
 	}
