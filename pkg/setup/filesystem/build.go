@@ -49,7 +49,7 @@ func (s *Stage) build(ctx context.Context, p setup.Progress) (err error) {
 		return err
 	}
 	if place.Dir == "" {
-		if err := s.makeFilesystem(ctx, p, device, r); err != nil {
+		if err := s.makeFilesystem(ctx, p, device); err != nil {
 			return err
 		}
 		c := s.Config.Filesystem
@@ -95,7 +95,7 @@ func (s *Stage) usable(ctx context.Context) (*drbd.Resource, error) {
 
 // makeFilesystem runs mkfs on a device on which nothing is found. It is never
 // forced: mkfs looks for itself once more.
-func (s *Stage) makeFilesystem(ctx context.Context, p setup.Progress, device string, r *drbd.Resource) error {
+func (s *Stage) makeFilesystem(ctx context.Context, p setup.Progress, device string) error {
 	c := s.Config.Filesystem
 	found, err := signature.Probe(ctx, s.Machine, device, signature.Any)
 	switch {
@@ -110,7 +110,7 @@ func (s *Stage) makeFilesystem(ctx context.Context, p setup.Progress, device str
 	if s.relabel("", device) != nil {
 		args = append(args, "-L", labelNew)
 	}
-	p.Waiting(fmt.Sprintf("mkfs.%s on %s, %d GiB", c.Type, device, r.SortedDevices()[0].SizeBytes>>30))
+	p.Waiting(fmt.Sprintf("mkfs.%s on %s, %s", c.Type, device, s.Config.Resource.Size))
 	if _, err := s.Machine.Run(ctx, host.Cmd{Op: "setup.mkfs", Name: "mkfs." + c.Type, Args: append(args, device)}); err != nil {
 		return fmt.Errorf("make the file system: %w", err)
 	}

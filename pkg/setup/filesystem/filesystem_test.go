@@ -48,7 +48,7 @@ func TestBuild(t *testing.T) {
 			if diff := cmp.Diff(want, w.changes()); diff != "" {
 				t.Errorf("commands (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff([]string{"mkfs.xfs on /dev/drbd1000, 0 GiB"}, p.waited); diff != "" {
+			if diff := cmp.Diff([]string{"mkfs.xfs on /dev/drbd1000, 512M"}, p.waited); diff != "" {
 				t.Errorf("waited (-want +got):\n%s", diff)
 			}
 			if w.label != tt.label {

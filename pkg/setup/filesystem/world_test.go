@@ -24,7 +24,7 @@ const (
 func conf() *config.Config {
 	return &config.Config{
 		Nodes:      []config.Node{{Name: "drbdtest1"}, {Name: "drbdtest2"}, {Name: "drbdtest3", Diskless: true}},
-		Resource:   config.Resource{Name: "res0", Source: "drbdtest1"},
+		Resource:   config.Resource{Name: "res0", Source: "drbdtest1", Size: 512 << 20},
 		Filesystem: config.Filesystem{Type: "xfs", Mount: mnt, MkfsOptions: []string{"-K"}, MountOptions: "noatime"},
 		Exports: []config.Export{
 			{Path: mnt + "/www/data", Owner: "nobody:users", Mode: "1777"},
