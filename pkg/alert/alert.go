@@ -36,7 +36,7 @@ type Alert struct {
 	Node      string    `json:"node"` // who tells
 	Resource  string    `json:"resource"`
 	Peer      string    `json:"peer,omitempty"`
-	Incident  string    `json:"incident,omitempty"` // the same on both nodes for one split brain
+	Incident  string    `json:"incident,omitempty"` // the same on both nodes for one split brain; empty until both have shown their evidence
 	Summary   string    `json:"summary,omitempty"`  // one line
 	Reason    string    `json:"reason,omitempty"`   // why it was decided so, refused, or failed
 	Policy    string    `json:"policy,omitempty"`

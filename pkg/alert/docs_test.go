@@ -44,7 +44,7 @@ var meaning = map[string]string{
 	"node":      "the node that tells",
 	"resource":  "DRBD resource",
 	"peer":      "the other node",
-	"incident":  "the same on both nodes for one split brain",
+	"incident":  "the same on both nodes for one split brain; not there until both have shown their evidence",
 	"summary":   "one line",
 	"reason":    "why it was decided so, refused, or failed",
 	"policy":    "`split_brain.policy`",

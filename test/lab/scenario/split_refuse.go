@@ -228,8 +228,18 @@ func (t *T) orders(ctx context.Context, node string) (int, error) {
 	return len(at), err
 }
 
-// end waits until both daemons are done with a split brain, and says how.
+// end waits until both daemons are done with a split brain and, where it is
+// resolved, until the group is whole. It says how it ended.
 func (t *T) end(ctx context.Context, active, passive string) (string, error) {
+	how, err := t.phaseEnd(ctx, active, passive)
+	if err == nil && how == "resolved" {
+		_, err = t.Cluster.WaitReady(ctx, readyLimit)
+	}
+	return how, err
+}
+
+// phaseEnd waits until both daemons are done with a split brain, and says how.
+func (t *T) phaseEnd(ctx context.Context, active, passive string) (string, error) {
 	how := ""
 	err := rig.Poll(ctx, "the end of the resolution", 3*time.Minute, time.Second, func(ctx context.Context) error {
 		held := false
@@ -254,11 +264,10 @@ func (t *T) end(ctx context.Context, active, passive string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if how == "resolved" {
-		_, err = t.Cluster.WaitReady(ctx, readyLimit)
-		return how, err
+	if how == "held" {
+		return how, observe(ctx, 15*time.Second)
 	}
-	return how, observe(ctx, 15*time.Second)
+	return how, nil
 }
 
 // streamLost is the scenario stream-lost.
